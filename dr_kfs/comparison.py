@@ -1,0 +1,99 @@
+"""What `DRKFSLoss.compare` returns: the distance taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SeenShape:
+    """One side of a comparison: B shapes as the matcher sees them."""
+
+    descriptors: Float[Tensor, "B V P D"]
+    weights: Float[Tensor, "B V P"]
+    """Mean PoI of each patch."""
+    images: Float[Tensor, "B V H W"] | None
+    """Shaded views; None where the side was a `ShapeCode`."""
+    poi: Float[Tensor, "B V H W"] | None
+    """PoI maps; None where the side was a `ShapeCode`."""
+
+    @staticmethod
+    def cat(parts: Sequence[SeenShape]) -> SeenShape:
+        """Runs of views as one."""
+        return SeenShape(
+            torch.cat([part.descriptors for part in parts], dim=1),
+            torch.cat([part.weights for part in parts], dim=1),
+            _cat_views([part.images for part in parts]),
+            _cat_views([part.poi for part in parts]),
+        )
+
+
+def _cat_views(parts: Sequence[Tensor | None]) -> Tensor | None:
+    present = [part for part in parts if part is not None]
+    return torch.cat(present, dim=1) if present else None
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction of the two-way matching."""
+
+    per_view: Float[Tensor, "B V"]
+    """`sum_i w_i d_i / sum_i w_i` of each view."""
+    patch_distance: Float[Tensor, "B V P"]
+    """`d_i`: the distance of each patch to its best match."""
+    weights: Float[Tensor, "B V P"]
+    """`w_i`: the patch's mean PoI; the share of patch i in its view is w_i / sum w."""
+    match: Int[Tensor, "B V P"]
+    """Which patch of the other shape, same view, was the best match. Patches count row by row from the top left."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """DR-KFS of B pairs, taken apart by view, direction and patch."""
+
+    predicted: SeenShape
+    target: SeenShape
+    predicted_to_target: Direction
+    """What the prediction has and the target lacks."""
+    target_to_predicted: Direction
+    """What the target has and the prediction lacks."""
+    settings: dict[str, object]
+    """Renderer, detector, descriptor (with their weights) and matcher."""
+
+    @property
+    def per_view(self) -> Float[Tensor, "B V"]:
+        """Both directions of each view."""
+        return self.predicted_to_target.per_view + self.target_to_predicted.per_view
+
+    @property
+    def value(self) -> Float[Tensor, " B"]:
+        """The distance: the sum over the views."""
+        return self.per_view.sum(1)
+
+    def worst_views(self, count: int = 3) -> Int[Tensor, "B count"]:
+        """The views that contribute most, largest first."""
+        return self.per_view.topk(min(count, self.per_view.shape[1]), dim=1).indices
+
+    def patch_error(self, side: str) -> Float[Tensor, "B V P"]:
+        """What each patch adds to the distance: `w_i d_i / sum_i w_i`; `side` is "predicted" or "target"."""
+        if side not in ("predicted", "target"):
+            raise ValueError(f'side must be "predicted" or "target", got {side!r}.')
+        direction = self.predicted_to_target if side == "predicted" else self.target_to_predicted
+        total = direction.weights.sum(-1, keepdim=True)
+        return direction.weights * direction.patch_distance / torch.where(total > 0, total, 1.0)
+
+    def to_dict(self) -> dict[str, object]:
+        """The numbers, JSON-able: value, both directions, per view."""
+        return {
+            "drkfs": self.value.tolist(),
+            "predicted_to_target": self.predicted_to_target.per_view.sum(1).tolist(),
+            "target_to_predicted": self.target_to_predicted.per_view.sum(1).tolist(),
+            "per_view": self.per_view.tolist(),
+            "worst_views": self.worst_views().tolist(),
+            "settings": self.settings,
+        }

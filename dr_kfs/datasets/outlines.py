@@ -1,0 +1,169 @@
+"""Closed 2D outlines and open 3D paths: what `primitives` lofts, sweeps and extrudes.
+
+An outline is a float64 array (K, 2) of corners, counter-clockwise, without a repeated last corner; a path is an
+array (R, 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+__all__ = [
+    "airfoil",
+    "arc",
+    "bow",
+    "circle",
+    "ear_clip",
+    "ellipse",
+    "rectangle",
+    "rounded_path",
+    "rounded_rectangle",
+    "smooth",
+    "trapezoid",
+]
+
+
+def circle(radius: float, *, sides: int = 16) -> np.ndarray:
+    """Regular polygon with `sides` corners on a circle; a side, not a corner, meets each axis (sides % 4 == 0)."""
+    return ellipse(2 * radius, 2 * radius, sides=sides)
+
+
+def ellipse(width: float, height: float, *, sides: int = 32, power: float = 2.0) -> np.ndarray:
+    """Superellipse |2x/width|^power + |2y/height|^power = 1; power 2 is an ellipse, 4 nearly a rounded box."""
+    angles = (np.arange(sides) + 0.5) * 2 * np.pi / sides
+    cosine, sine = np.cos(angles), np.sin(angles)
+    x = np.sign(cosine) * np.abs(cosine) ** (2 / power)
+    y = np.sign(sine) * np.abs(sine) ** (2 / power)
+    return np.stack([x * width / 2, y * height / 2], axis=1)
+
+
+def rectangle(width: float, height: float) -> np.ndarray:
+    """Axis-aligned rectangle around the origin."""
+    return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.array([width / 2, height / 2])
+
+
+def trapezoid(bottom: float, top: float, height: float) -> np.ndarray:
+    """Symmetric trapezoid around the origin, `bottom` wide at y = -height/2 and `top` wide at y = height/2."""
+    return np.array([[-bottom, -height], [bottom, -height], [top, height], [-top, height]]) / 2
+
+
+def rounded_rectangle(width: float, height: float, radius: float, *, steps: int = 1) -> np.ndarray:
+    """Rectangle whose corners are arcs of `steps` chords (steps = 1: a chamfer); radius is clipped to fit."""
+    radius = min(radius, 0.49 * width, 0.49 * height)
+    if radius <= 0:
+        return rectangle(width, height)
+    corners = []
+    for quadrant, (sx, sy) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
+        centre = (sx * (width / 2 - radius), sy * (height / 2 - radius))
+        corners.append(arc(centre, radius, 90 * quadrant, 90 * quadrant + 90, steps=steps))
+    return np.concatenate(corners)
+
+
+def arc(
+    centre: tuple[float, float], radius: float, start: float, stop: float, *, steps: int = 8
+) -> np.ndarray:
+    """Open arc of steps + 1 points from `start` to `stop` [degrees], both ends included."""
+    angles = np.radians(np.linspace(start, stop, steps + 1))
+    return np.array(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def airfoil(chord: float, thickness: float, *, points: int = 7) -> np.ndarray:
+    """Symmetric NACA 4-digit section with closed, slightly blunt trailing edge.
+
+    x runs from the trailing edge at -chord/2 to the leading edge at +chord/2; `thickness` is a fraction of the
+    chord.
+
+    References:
+        Jacobs, Ward, Pinkerton, NACA Report 460 (1933): the thickness polynomial.
+    """
+    s = (1 - np.cos(np.linspace(0, np.pi, points))) / 2  # from leading (0) to trailing edge (1)
+    half = 5 * thickness * (0.2969 * np.sqrt(s) - 0.126 * s - 0.3516 * s**2 + 0.2843 * s**3 - 0.1015 * s**4)
+    half = np.maximum(half, 0.04 * thickness)
+    half[0] = 0.0
+    upper = np.stack([0.5 - s, half], axis=1)
+    lower = np.stack([0.5 - s, -half], axis=1)
+    return np.concatenate([upper, lower[:0:-1]]) * chord
+
+
+def smooth(outline: np.ndarray, *, rounds: int = 1, ratio: float = 0.2) -> np.ndarray:
+    """Cut every corner of a closed outline `rounds` times (Chaikin): rounder, never outside the hull."""
+    for _ in range(rounds):
+        following = np.roll(outline, -1, axis=0)
+        cut = np.stack([outline * (1 - ratio) + following * ratio, outline * ratio + following * (1 - ratio)], 1)
+        outline = cut.reshape(-1, 2)
+    return outline
+
+
+def bow(start: Sequence[float], stop: Sequence[float], rise: Sequence[float], *, steps: int = 8) -> np.ndarray:
+    """Path (steps + 1, 3) from `start` to `stop` that leaves the straight line by `rise` half way (a parabola)."""
+    share = np.linspace(0, 1, steps + 1)[:, None]
+    line = np.asarray(start) * (1 - share) + np.asarray(stop) * share
+    return line + 4 * share * (1 - share) * np.asarray(rise)
+
+
+def rounded_path(points: Sequence[Sequence[float]], radius: float, *, steps: int = 5) -> np.ndarray:
+    """Polyline through `points` whose inner corners are rounded by quadratic arcs reaching `radius` back."""
+    corners = np.asarray(points, dtype=np.float64)
+    path = [corners[:1]]
+    for before, corner, after in zip(corners[:-2], corners[1:-1], corners[2:], strict=True):
+        back, ahead = before - corner, after - corner
+        reach_back = min(radius, 0.48 * np.linalg.norm(back)) / np.linalg.norm(back)
+        reach_ahead = min(radius, 0.48 * np.linalg.norm(ahead)) / np.linalg.norm(ahead)
+        share = np.linspace(0, 1, steps + 1)[:, None]
+        path.append(corner + (1 - share) ** 2 * reach_back * back + share**2 * reach_ahead * ahead)
+    return np.concatenate([*path, corners[-1:]])
+
+
+def ear_clip(outline: np.ndarray) -> np.ndarray:
+    """Triangulate a simple outline, convex or not, by cutting ears.
+
+    Args:
+        outline: (K, 2) corners of a polygon that does not cross itself, either orientation.
+
+    Returns:
+        (K - 2, 3) corner indices, each triangle in the outline's own orientation.
+    """
+    x, y = outline[:, 0], outline[:, 1]
+    area = np.dot(x, np.roll(y, -1)) - np.dot(np.roll(x, -1), y)
+    sign = 1.0 if area > 0 else -1.0
+    points = [(float(a), float(b)) for a, b in outline]
+    remaining = list(range(len(points)))
+    triangles: list[tuple[int, int, int]] = []
+    while len(remaining) > 3:
+        ear = _best_ear(points, remaining, sign)
+        triangles.append((remaining[ear - 1], remaining[ear], remaining[(ear + 1) % len(remaining)]))
+        del remaining[ear]
+    triangles.append((remaining[0], remaining[1], remaining[2]))
+    return np.array(triangles, dtype=np.int64)
+
+
+def _best_ear(points: list[tuple[float, float]], remaining: list[int], sign: float) -> int:
+    """First convex corner with no other corner in its triangle; the most convex one if rounding leaves none."""
+    best, best_turn = 0, -np.inf
+    for i in range(len(remaining)):
+        a, b, c = (points[remaining[j % len(remaining)]] for j in (i - 1, i, i + 1))
+        turn = sign * _cross(a, b, c)
+        if turn > best_turn:
+            best, best_turn = i, turn
+        if turn <= 1e-14:
+            continue
+        others = (points[j] for j in remaining if points[j] not in (a, b, c))
+        if not any(_inside(p, a, b, c, sign) for p in others):
+            return i
+    return best
+
+
+def _cross(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _inside(
+    p: tuple[float, float],
+    a: tuple[float, float],
+    b: tuple[float, float],
+    c: tuple[float, float],
+    sign: float,
+) -> bool:
+    return sign * _cross(a, b, p) >= 0 and sign * _cross(b, c, p) >= 0 and sign * _cross(c, a, p) >= 0

@@ -1,0 +1,51 @@
+"""Smaller triangles on the same surface, so that a coarse part can be bent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dr_kfs.datasets.primitives import Solid
+
+__all__ = ["refine"]
+
+
+def refine(solid: Solid, longest: float, *, rounds: int = 8) -> Solid:
+    """The same surface in smaller triangles: edges longer than `longest` are halved until none is left.
+
+    Both faces of an edge are cut at the same new vertex, so a closed solid stays closed.
+    """
+    vertices, faces = solid.vertices, solid.faces
+    for _ in range(rounds):
+        edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
+        unique, inverse = np.unique(edges, axis=0, return_inverse=True)
+        lengths = np.linalg.norm(vertices[unique[:, 0]] - vertices[unique[:, 1]], axis=1)
+        cut = lengths > longest
+        if not cut.any():
+            break
+        middle = np.full(len(unique), -1)
+        middle[cut] = len(vertices) + np.arange(cut.sum())
+        vertices = np.concatenate([vertices, vertices[unique[cut]].mean(axis=1)])
+        faces = _split(faces, middle[inverse.reshape(-1, 3)])
+    return Solid(vertices, faces)
+
+
+def _split(faces: np.ndarray, middles: np.ndarray) -> np.ndarray:
+    """Triangles cut at their edges' new vertices; `middles` (m, 3) holds that of edges 01, 12, 20, or -1."""
+    pieces = [faces[(middles < 0).all(axis=1)]]
+    for turn in range(3):
+        order, m = np.roll(faces, -turn, axis=1), np.roll(middles, -turn, axis=1)
+        a, b, c = order.T
+        only = (m[:, 0] >= 0) & (m[:, 1] < 0) & (m[:, 2] < 0)
+        pieces += [np.stack([a, m[:, 0], c], 1)[only], np.stack([m[:, 0], b, c], 1)[only]]
+        two = (m[:, 0] >= 0) & (m[:, 1] >= 0) & (m[:, 2] < 0)
+        pieces += [
+            np.stack([m[:, 0], b, m[:, 1]], 1)[two],
+            np.stack([a, m[:, 0], m[:, 1]], 1)[two],
+            np.stack([a, m[:, 1], c], 1)[two],
+        ]
+    a, b, c = faces.T
+    ab, bc, ca = middles.T
+    whole = (middles >= 0).all(axis=1)
+    for corner in ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)):
+        pieces.append(np.stack(corner, 1)[whole])
+    return np.concatenate(pieces)

@@ -1,0 +1,96 @@
+"""LIFT's keypoint detector: generalised hinging hyperplanes, an image to its PoI map."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dr_kfs.weights import load_weights, weights_fingerprint
+
+DEFAULT_DETECTOR = "ghh-shapes"
+
+
+def ghh_response(
+    images: Float[Tensor, "*batch H W"],
+    filters: Float[Tensor, "N M K K"],
+    biases: Float[Tensor, "N M"],
+) -> Float[Tensor, "*batch H W"]:
+    """The piecewise-linear score `f(I) = sum_n delta_n max_m (W_mn * I + b_mn)`, delta = +1, -1, +1, -1, ...
+
+    The output has the size of the input: the image is padded with zeros, which is what the background is. (LIFT's own
+    valid padding would leave 232x232 of 256x256.)
+
+    Args:
+        images: grey images [0, 1].
+        filters: N groups of M filters of odd side K; the paper's N, M and LIFT's are 4, K is 25.
+        biases: one per filter.
+
+    References:
+        Jin et al., "DR-KFS", ECCV 2020, Eq. 1; Yi et al., "LIFT", ECCV 2016; Verdie et al., "TILDE", CVPR 2015.
+    """
+    groups, members, side, _ = filters.shape
+    flat = images.reshape(-1, 1, *images.shape[-2:])
+    # Eq. 1's convolution; learned filters, so correlation and convolution are the same family.
+    scores = nn.functional.conv2d(flat, filters.reshape(-1, 1, side, side), biases.flatten(), padding=side // 2)
+    hinges = scores.view(len(flat), groups, members, *scores.shape[-2:]).amax(2)
+    return torch.einsum("bnhw,n->bhw", hinges, _signs(groups, hinges)).view(images.shape)
+
+
+def _signs(groups: int, like: Tensor) -> Float[Tensor, " N"]:
+    """delta_n: +1 where n, counted from 1, is odd, else -1."""
+    return 1.0 - 2.0 * (torch.arange(groups, device=like.device) % 2).to(like.dtype)
+
+
+class GHHDetector(nn.Module):
+    """Images to PoI maps: the probability that each pixel is a keypoint.
+
+    `PoI = max(0, p - p_blank) / (1 - p_blank)` with `p = sigmoid(scale * f(I) + offset)`, calibrated on labelled
+    points, and `p_blank` the value on a black image: background maps to exactly 0. The calibration is ours; the paper
+    gives only Eq. 1.
+
+    The weights are buffers that are neither parameters nor in `state_dict()`: a loss that owns a detector adds
+    nothing to the user's optimiser or checkpoint.
+
+    Args:
+        weights: a registered name or the path of a `.safetensors` file.
+
+    Raises:
+        ValueError: unknown, missing or altered weights.
+    """
+
+    filters: Tensor
+    biases: Tensor
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, weights: str = DEFAULT_DETECTOR) -> None:
+        super().__init__()
+        self.weights = weights
+        self.fingerprint = weights_fingerprint(weights)
+        tensors = load_weights(weights)
+        for name in ("filters", "biases", "scale", "offset"):
+            if name not in tensors:
+                raise ValueError(f'The detector weights "{weights}" lack the tensor "{name}".')
+            self.register_buffer(name, tensors[name].float(), persistent=False)
+
+    def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
+        """PoI maps in [0, 1), of the size of the images."""
+        return calibrated_poi(
+            ghh_response(images, self.filters.to(images.dtype), self.biases.to(images.dtype)),
+            self.biases.to(images.dtype),
+            self.scale.to(images.dtype),
+            self.offset.to(images.dtype),
+        )
+
+    def settings(self) -> dict[str, object]:
+        return {"type": "GHHDetector", "weights": self.weights, "fingerprint": self.fingerprint}
+
+
+def calibrated_poi(
+    response: Float[Tensor, "*batch"], biases: Float[Tensor, "N M"], scale: Tensor, offset: Tensor
+) -> Float[Tensor, "*batch"]:
+    """Scores to probabilities, 0 on a blank image; see `GHHDetector`."""
+    hinges = biases.amax(1)
+    blank = torch.sigmoid(scale * (hinges * _signs(len(hinges), hinges)).sum() + offset)
+    return (torch.sigmoid(scale * response + offset) - blank).clamp_min(0.0) / (1.0 - blank)

@@ -1,0 +1,113 @@
+"""Localized matching: each patch of one shape finds its best match nearby, in the same view of the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from dr_kfs.descriptors.patches import PATCH_STRIDE
+
+
+@dataclass(frozen=True)
+class PatchMatches:
+    """The best match of every query patch."""
+
+    distance: Float[Tensor, "B V P"]
+    """Mean squared difference per descriptor dimension; [0, 4 / D] for unit descriptors."""
+    index: Int[Tensor, "B V P"]
+    """Which patch of the same view of the other shape was matched [0, P)."""
+
+
+def match_localized(
+    query: Float[Tensor, "B V P D"],
+    reference: Float[Tensor, "B V P D"],
+    *,
+    radius: int = PATCH_STRIDE,
+    stride: int = PATCH_STRIDE,
+    temperature: float | None = None,
+) -> PatchMatches:
+    """For each query patch the nearest descriptor among the reference patches within +-`radius` px, in the same view.
+
+    `d_i = min_k mean_D (q_i - r_k)^2` over the (2 radius / stride + 1)^2 patches k around i, clipped at the border.
+    Many-to-one by design: a long back may match a short one.
+
+    Args:
+        query: descriptors on a square grid of P = g * g patches, row by row.
+        reference: the other shape's, on the same grid.
+        radius: reach of the search [px]; the paper's sigma, 16 by default: 3x3 candidates. 0 compares in place.
+        stride: distance of neighbouring patches [px].
+        temperature: if given, the minimum is softened to a softmin-weighted mean with this temperature
+            [descriptor distance], which is smooth where the best match changes; the paper's is hard.
+
+    Raises:
+        ValueError: different shapes, or patches that are not a square grid.
+
+    References:
+        Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1, "Localized Feature matching", Eq. 2.
+    """
+    if query.shape[:3] != reference.shape[:3] or query.shape[-1] != reference.shape[-1]:
+        raise ValueError(
+            f"match_localized needs equal shapes, got {tuple(query.shape)} and {tuple(reference.shape)}."
+        )
+    grid = round(query.shape[2] ** 0.5)
+    if grid * grid != query.shape[2]:
+        raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
+    reach = radius // stride
+    query_grid = query.unflatten(2, (grid, grid))
+    reference_grid = reference.unflatten(2, (grid, grid))
+    patch = torch.arange(grid * grid, device=query.device).view(grid, grid)
+    distances, indices = [], []
+    for down in range(-reach, reach + 1):
+        for right in range(-reach, reach + 1):
+            # The reference patch at (row + down, column + right) against the query patch at (row, column).
+            rows, other_rows = _overlap(grid, down)
+            columns, other_columns = _overlap(grid, right)
+            difference = query_grid[:, :, rows, columns] - reference_grid[:, :, other_rows, other_columns]
+            pad = (columns.start, grid - columns.stop, rows.start, grid - rows.stop)
+            inside = difference.square().mean(-1)
+            distances.append(nn.functional.pad(inside, pad, value=torch.inf))
+            indices.append(nn.functional.pad(patch[other_rows, other_columns], pad))
+    distance = torch.stack(distances, dim=-1).flatten(2, 3)
+    index = torch.stack(indices, dim=-1).flatten(0, 1)
+    best, nearest = distance.min(-1)
+    if temperature is not None:
+        weights = torch.softmax(-distance / temperature, dim=-1)
+        best = (weights * torch.where(distance.isinf(), 0.0, distance)).sum(-1)
+    matched = index.expand(*distance.shape).gather(-1, nearest.unsqueeze(-1)).squeeze(-1)
+    return PatchMatches(distance=best, index=matched)
+
+
+def _overlap(grid: int, shift: int) -> tuple[slice, slice]:
+    """Where a grid and its shifted copy overlap: positions in the grid, and the shifted positions."""
+    here = slice(max(0, -shift), min(grid, grid - shift))
+    return here, slice(here.start + shift, here.stop + shift)
+
+
+def weighted_similarity(
+    distance: Float[Tensor, "B V P"], weights: Float[Tensor, "B V P"]
+) -> Float[Tensor, "B V"]:
+    """One direction of Eq. 2 per view: `sum_i w_i d_i / sum_i w_i`, 0 where no patch has weight.
+
+    The paper writes the sum and not the division; with it, the values have the magnitude of the paper's tables.
+    """
+    total = weights.sum(-1)
+    return (weights * distance).sum(-1) / torch.where(total > 0, total, 1.0)
+
+
+class LocalizedMatcher(nn.Module):
+    """`match_localized` with its settings."""
+
+    def __init__(self, *, radius: int = PATCH_STRIDE, temperature: float | None = None) -> None:
+        super().__init__()
+        self.radius = radius
+        self.temperature = temperature
+
+    def forward(self, query: Float[Tensor, "B V P D"], reference: Float[Tensor, "B V P D"]) -> PatchMatches:
+        """The best match of every query patch."""
+        return match_localized(query, reference, radius=self.radius, temperature=self.temperature)
+
+    def settings(self) -> dict[str, object]:
+        return {"type": "LocalizedMatcher", "radius": self.radius, "temperature": self.temperature}

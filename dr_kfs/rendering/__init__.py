@@ -1,0 +1,16 @@
+"""Shaded views of meshes: cameras, light, and a differentiable soft rasterizer."""
+
+from dr_kfs.rendering.cameras import Cameras, hemisphere_rig
+from dr_kfs.rendering.lighting import Lighting
+from dr_kfs.rendering.renderer import SoftRenderer, Views
+from dr_kfs.rendering.softras import RasterizedViews, soft_rasterize
+
+__all__ = [
+    "Cameras",
+    "Lighting",
+    "RasterizedViews",
+    "SoftRenderer",
+    "Views",
+    "hemisphere_rig",
+    "soft_rasterize",
+]

@@ -1,0 +1,83 @@
+"""How bright a surface is: one directional light, an ambient term, Lambert's law on both sides of a face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Shading = Literal["flat", "smooth"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lighting:
+    """A fixed directional light: `shade = ambient + diffuse * max(0, n . l)`, grey, in [ambient, ambient + diffuse].
+
+    The paper says that "a fixed position light source is aptly placed"; direction and weights are ours.
+
+    References:
+        Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1.
+    """
+
+    direction: tuple[float, float, float] = (0.3, 1.0, 0.5)
+    """Towards the light, in the world frame (need not be of unit length)."""
+    ambient: float = 0.5
+    """Light that reaches every face [0, 1]."""
+    diffuse: float = 0.5
+    """Weight of the Lambert term [0, 1]; ambient + diffuse is at most 1."""
+
+    def __post_init__(self) -> None:
+        if self.ambient < 0 or self.diffuse < 0 or self.ambient + self.diffuse > 1 + 1e-6:
+            raise ValueError(
+                "Lighting needs ambient, diffuse >= 0 and ambient + diffuse <= 1, got "
+                f"{self.ambient} and {self.diffuse}."
+            )
+        if not any(self.direction):
+            raise ValueError("Lighting needs a direction that is not zero.")
+
+    def lambert(self, normals: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
+        """Shade of unit normals that already face the camera."""
+        light = torch.tensor(self.direction, dtype=normals.dtype, device=normals.device)
+        light = torch.nn.functional.normalize(light, dim=0)
+        return self.ambient + self.diffuse * (normals @ light).clamp_min(0.0)
+
+
+def shade_corners(
+    vertices: Float[Tensor, "N 3"],
+    faces: Int[Tensor, "F 3"],
+    eye: Float[Tensor, "V 3"],
+    *,
+    lighting: Lighting,
+    shading: Shading = "flat",
+) -> Float[Tensor, "V F 3"]:
+    """Shade in [0, 1] at the three corners of every face, as each camera sees it.
+
+    **Two-sided**: a face's normal is turned to the camera before it is shaded, so that winding does not matter
+    (CAD meshes are polygon soup). `"flat"`: one shade per face. `"smooth"`: the turned normals are averaged at the
+    vertices, weighted by area; it therefore depends on which vertices are merged, flat does not.
+
+    Args:
+        vertices: world positions.
+        faces: indices into `vertices`.
+        eye: camera centres [world units].
+    """
+    corners = vertices[faces]
+    # Twice the area times the unit normal: the natural weight for averaging at the vertices.
+    area_normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    # The sign is piecewise constant: it has no gradient to lose.
+    to_eye = eye[:, None] - corners.detach().mean(1)
+    facing = torch.where((area_normal.detach() * to_eye).sum(-1, keepdim=True) < 0, -1.0, 1.0)
+    turned = facing.to(vertices.dtype) * area_normal
+    if shading == "flat":
+        shade = lighting.lambert(torch.nn.functional.normalize(turned, dim=-1))
+        return shade.unsqueeze(-1).expand(-1, -1, 3)
+    if shading == "smooth":
+        at_vertices = torch.zeros(eye.shape[0], vertices.shape[0], 3, dtype=vertices.dtype, device=vertices.device)
+        for corner in range(3):
+            at_vertices = at_vertices.index_add(1, faces[:, corner], turned)
+        shade = lighting.lambert(torch.nn.functional.normalize(at_vertices, dim=-1))
+        return shade[:, faces]
+    raise ValueError(f'shading must be "flat" or "smooth", got {shading!r}.')

@@ -1,0 +1,3 @@
+"""Commands that make the weights, and their data; see `weights/README.md`."""
+
+__all__: list[str] = []

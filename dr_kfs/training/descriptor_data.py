@@ -1,0 +1,162 @@
+"""Triplets of PoI patches for the descriptor, from renders of procedural shapes.
+
+*Anchor*: a patch of a shape's PoI map. *Positive*: the patch around the same surface point after what a perceptual
+metric should forgive: parts moved by a few pixels, thickened or stretched a little, a smooth bend, another sigma, a
+slightly turned camera, a patch that is off by up to 3 px. *Negative*: the same place after a part was removed, where
+that changes the PoI map. Correspondence is exact: a surface point keeps its face and barycentrics.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from dr_kfs.datasets import LabelledShape
+from dr_kfs.descriptors.patches import PATCH_SIZE
+from dr_kfs.geometry import Meshes, bounding_frame, normalize, sample_surface
+from dr_kfs.keypoints import GHHDetector
+from dr_kfs.rendering import Cameras, SoftRenderer
+from dr_kfs.rendering.cameras import hemisphere_rig
+from dr_kfs.training.view_geometry import ndc_to_pixels, nearest_depth, sample_at
+
+IMAGE_SIZE = 256
+VIEWS = 4
+POINTS = 24
+"""Anchors per view, at most."""
+DEPTH_TOLERANCE = 0.02
+"""A point is visible if the rendered depth agrees to this [shape diagonals]."""
+MIN_WEIGHT = 2e-3
+"""Patches with a lower mean PoI teach nothing."""
+MIN_CHANGE = 0.3
+"""A removal is seen in a patch if the PoI changes by this share of the anchor's sum."""
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """Anchor, positive and (where there is one) negative patches."""
+
+    anchors: UInt8[Tensor, "K 32 32"]
+    """PoI times 255."""
+    positives: UInt8[Tensor, "K 32 32"]
+    negatives: UInt8[Tensor, "K 32 32"]
+    """Zero where `has_negative` is false."""
+    has_negative: Bool[Tensor, " K"]
+    view: Int[Tensor, " K"]
+    """A number per (shape, view)."""
+    pixel: Float[Tensor, "K 2"]
+    """Centre of the anchor (column, row) [px]."""
+
+    @staticmethod
+    def cat(parts: list[Triplets]) -> Triplets:
+        fields = ("anchors", "positives", "negatives", "has_negative", "view", "pixel")
+        return Triplets(*(torch.cat([getattr(part, field) for part in parts]) for field in fields))
+
+
+def forgivable_change(shape: LabelledShape, *, generator: torch.Generator, strength: float = 1.0) -> Float[Tensor, "N 3"]:
+    """The shape's vertices after a small deformation: per part a shift and a scale, over all a bend and a stretch."""
+    moved = []
+    for part in shape.parts.values():
+        vertices = torch.as_tensor(part.vertices, dtype=torch.float32)
+        if torch.rand(1, generator=generator) < 0.5:
+            centre = (vertices.amin(0) + vertices.amax(0)) / 2.0
+            scale = torch.exp(0.08 * strength * torch.randn(3, generator=generator))
+            shift = 0.012 * strength * torch.randn(3, generator=generator)
+            vertices = centre + (vertices - centre) * scale + shift
+        moved.append(vertices)
+    vertices = torch.cat(moved) * torch.exp(0.03 * strength * torch.randn(3, generator=generator))
+    wave, phase = 4.0 * torch.randn(3, 3, generator=generator), 6.28 * torch.rand(3, generator=generator)
+    return vertices + 0.008 * strength * torch.sin(vertices @ wave + phase)
+
+
+def shape_triplets(
+    shape: LabelledShape, detector: GHHDetector, *, first_view: int, generator: torch.Generator
+) -> Triplets | None:
+    """Triplets of one shape in `VIEWS` views of the rig; None where nothing of use is visible."""
+    original = shape.to_meshes()
+    frame = bounding_frame(original)
+    anchor = normalize(original, frame)
+    positive = normalize(original.with_vertices(forgivable_change(shape, generator=generator)), frame)
+    names = list(shape.parts)
+    removed = names[int(torch.randint(len(names), (1,), generator=generator))]
+    negative = normalize(shape.without(removed).to_meshes(), frame) if len(names) > 1 else anchor
+
+    rig = hemisphere_rig()[torch.randperm(25, generator=generator)[:VIEWS]]
+    seed = int(torch.randint(2**31, (1,), generator=generator))
+    samples = sample_surface(anchor, 3000, seed=seed)
+    moved_points = (samples.barycentric[0, :, :, None] * positive.vertices[positive.faces[samples.faces[0]]]).sum(1)
+    parts = []
+    maps_a, depth_a = _poi(anchor, rig, detector, generator)
+    turned = _turned(rig, generator)
+    maps_p, depth_p = _poi(positive, turned, detector, generator)
+    maps_n, _ = _poi(negative, rig, detector, generator, same_sigma=True)
+    for view in range(VIEWS):
+        pixels_a, seen_a = _visible(samples.points[0], rig[view], depth_a[view])
+        pixels_p, seen_p = _visible(moved_points, turned[view], depth_p[view])
+        chosen = _choose(maps_a[view], pixels_a, seen_a & seen_p, generator)
+        if len(chosen) == 0:
+            continue
+        shift = torch.randint(-3, 4, (len(chosen), 2), generator=generator)
+        anchors = _windows(maps_a[view], pixels_a[chosen])
+        negatives = _windows(maps_n[view], pixels_a[chosen])
+        change = (anchors - negatives).abs().sum((1, 2)) > MIN_CHANGE * anchors.sum((1, 2))
+        positives = _windows(maps_p[view], pixels_p[chosen] + shift)
+        quantized = [(255.0 * part).round().to(torch.uint8) for part in (anchors, positives, negatives)]
+        parts.append(
+            Triplets(*quantized, change, torch.full((len(chosen),), first_view + view), pixels_a[chosen])
+        )
+    return Triplets.cat(parts) if parts else None
+
+
+def _poi(
+    meshes: Meshes, cameras: Cameras, detector: GHHDetector, generator: torch.Generator, *, same_sigma: bool = False
+) -> tuple[Tensor, Tensor]:
+    """PoI maps and depths (V, H, W), with a random softness of the renderer."""
+    exponent = 0.0 if same_sigma else float(torch.rand(1, generator=generator))
+    renderer = SoftRenderer(cameras=cameras, image_size=IMAGE_SIZE, sigma=1e-5 * 4.0**exponent)
+    with torch.no_grad():
+        views = renderer(meshes)
+        return detector(views.images[0]), views.depth[0]
+
+
+def _turned(cameras: Cameras, generator: torch.Generator, degrees: float = 2.0) -> Cameras:
+    """The same cameras, moved a little around the shape."""
+    eye = cameras.eye
+    length = eye.norm(dim=-1, keepdim=True)
+    moved = eye + length * torch.deg2rad(torch.tensor(degrees)) * torch.randn(eye.shape, generator=generator)
+    moved[eye[:, 1] > 0.999 * length[:, 0]] = eye[eye[:, 1] > 0.999 * length[:, 0]]  # the top view keeps its up
+    return Cameras.look_at(length * moved / moved.norm(dim=-1, keepdim=True))
+
+
+def _visible(points: Tensor, camera: Cameras, depth: Tensor) -> tuple[Tensor, Tensor]:
+    projected = camera.project(points)[0]
+    pixels = ndc_to_pixels(projected[:, :2], IMAGE_SIZE)
+    return pixels, (sample_at(nearest_depth(depth), pixels) - projected[:, 2]).abs() < DEPTH_TOLERANCE
+
+
+def _choose(poi: Tensor, pixels: Tensor, seen: Tensor, generator: torch.Generator) -> Tensor:
+    """Up to `POINTS` visible points, drawn by their patch's weight, no two within 8 px."""
+    weights = torch.nn.functional.avg_pool2d(poi[None, None], PATCH_SIZE - 1, stride=1, padding=PATCH_SIZE // 2 - 1)
+    weight = sample_at(weights[0, 0], pixels) * seen
+    weight = torch.where(weight > MIN_WEIGHT, weight, 0.0)
+    candidates = int((weight > 0).sum())
+    if candidates == 0:
+        return torch.empty(0, dtype=torch.long)
+    drawn = torch.multinomial(weight, min(4 * POINTS, candidates), generator=generator)
+    kept: list[int] = []
+    for index in drawn.tolist():
+        if all((pixels[index] - pixels[other]).abs().amax() >= 8.0 for other in kept):
+            kept.append(index)
+        if len(kept) == POINTS:
+            break
+    return torch.tensor(kept)
+
+
+def _windows(poi: Tensor, centres: Tensor) -> Tensor:
+    half = PATCH_SIZE // 2
+    padded = torch.nn.functional.pad(poi[None, None], (half,) * 4)[0, 0]
+    column, row = centres.round().long().clamp(0, IMAGE_SIZE - 1).unbind(-1)
+    steps = torch.arange(PATCH_SIZE)
+    return padded[row[:, None, None] + steps[:, None], column[:, None, None] + steps]
