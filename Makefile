@@ -17,7 +17,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.dr_kfs-installed
 # pip, one line per download: without a terminal it shows no progress bar, and all its lines are too many.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install
-BRIEF := awk '/^ *(Downloading|Building|Installing)/ && !/\.metadata/ { print substr("      " $$0, 1, 110); fflush() }'
+BRIEF := awk '/^ *(Downloading|Installing collected)/ && !/\.metadata/ { print substr("      " $$0, 1, 110); fflush() }'
 
 demo: $(READY) ## show what the library does
 	$(BIN)/python examples/demo.py $(ARGS)

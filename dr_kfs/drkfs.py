@@ -364,7 +364,7 @@ class _FusedSum(torch.autograd.Function):
                     tensor.detach().requires_grad_(index in wanted) for index, tensor in enumerate(vertices)
                 )
                 values = run(leaves, chunk)
-            parts = torch.autograd.grad(values.sum(), [leaves[index] for index in wanted], allow_unused=True)
+                parts = torch.autograd.grad(values.sum(), [leaves[index] for index in wanted], allow_unused=True)
             for gradient, part in zip(gradients, parts, strict=True):
                 if part is not None:
                     gradient += part

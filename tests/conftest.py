@@ -1,4 +1,4 @@
-"""What all tests share: reproducible draws, CUDA tests only where there is a device, and real meshes."""
+"""What all tests share: checked types and shapes, reproducible draws, skips without a device, real meshes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import hypothesis
+import jaxtyping
 import pytest
 import torch
 
@@ -15,6 +16,18 @@ hypothesis.settings.load_profile("dr_kfs")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REAL_DATA = Path(os.environ.get("DRKFS_REAL_DATA", REPOSITORY.parent / "shared" / "data" / "real"))
+
+
+def pytest_configure() -> None:
+    """Check the annotations of every call into dr_kfs with beartype, from its first import on.
+
+    As `--jaxtyping-packages=dr_kfs,beartype.beartype`, but not in kernel modules (`_*_warp`),
+    whose annotations are Warp's and not types. Packages only re-export.
+    """
+    paths = (path.relative_to(REPOSITORY) for path in (REPOSITORY / "dr_kfs").rglob("*.py"))
+    modules = [".".join(path.with_suffix("").parts) for path in paths if path.stem != "__init__"]
+    checked = [module for module in modules if not module.endswith("_warp")]
+    jaxtyping.install_import_hook(checked, "beartype.beartype")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

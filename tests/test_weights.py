@@ -257,7 +257,7 @@ class TestRegisterWeights:
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
     def test_not_finite(self, tmp_path: Path, value: float):
-        with pytest.raises(ValueError, match='tensor "bias".*not finite'):
+        with pytest.raises(ValueError, match=r'tensor "bias".*not finite'):
             register(tmp_path, tensors={"bias": torch.tensor([0.0, value])})
 
     def test_without_a_directory_writes_to_the_checkout(

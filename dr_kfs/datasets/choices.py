@@ -1,7 +1,7 @@
 """Every choice that makes one shape: discrete style words and sizes, each drawn from its own random stream.
 
-A draw depends on (family, seed, name of the choice) only. So fixing one choice by hand leaves all others as they were:
-the same chair with a slatted back keeps its legs, its seat and its proportions.
+A draw depends on (family, seed, name of the choice) only. So fixing one choice by hand leaves all others as
+they were: the same chair with a slatted back keeps its legs, its seat and its proportions.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dr_kfs.datasets.outlines import Number
+
 __all__ = ["Choices", "Requirement", "StyleOptions"]
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """A `word` of `option` only makes sense when `other` is one of `allowed`: bars between four legs, not one."""
+    """These `words` of `option` go only with `allowed` words of `other`: bars need four legs."""
 
     option: str
     words: tuple[str, ...]
@@ -38,7 +40,7 @@ class StyleOptions:
     family: str
     code: int
     """Fixed integer that separates the random streams of the families."""
-    options: Mapping[str, Mapping[str, float]]
+    options: Mapping[str, Mapping[str, Number]]
     requirements: tuple[Requirement, ...] = ()
 
     def resolve(self, seed: int, given: Mapping[str, str]) -> dict[str, str]:
@@ -49,15 +51,20 @@ class StyleOptions:
         """
         for option, word in given.items():
             if option not in self.options:
-                raise ValueError(f"unknown style option {option!r} of {self.family}; it has {sorted(self.options)}")
+                raise ValueError(
+                    f"unknown style option {option!r} of {self.family}; it has {sorted(self.options)}"
+                )
             if word not in self.options[option]:
                 words = list(self.options[option])
-                raise ValueError(f"unknown word {word!r} for style option {option!r} of {self.family}; use {words}")
+                raise ValueError(
+                    f"unknown word {word!r} for style option {option!r} of {self.family}; use {words}"
+                )
         for rule in self.requirements:
             if not rule.holds(given):
+                word, other = given[rule.option], given[rule.other]
                 raise ValueError(
-                    f"style {rule.option}={given[rule.option]!r} of {self.family} needs {rule.other} to be one of "
-                    f"{list(rule.allowed)}, got {given[rule.other]!r}; change one of the two"
+                    f"style {rule.option}={word!r} of {self.family} needs {rule.other} to be one of "
+                    f"{list(rule.allowed)}, got {other!r}; change one of the two"
                 )
         chosen = self._complete(seed, dict(given))
         if chosen is None:
@@ -65,7 +72,7 @@ class StyleOptions:
         return {option: chosen[option] for option in self.options}
 
     def _complete(self, seed: int, chosen: dict[str, str]) -> dict[str, str] | None:
-        """Depth-first: the drawn word of the first open option, or the next word when nothing goes with it."""
+        """Depth-first: the drawn word of the first open option, or another one when nothing goes with it."""
         option = next((name for name in self.options if name not in chosen), None)
         if option is None:
             return chosen
@@ -85,13 +92,15 @@ class StyleOptions:
 class Choices:
     """The style of one shape, and its sizes, drawn when the builder asks for them and remembered by name."""
 
-    def __init__(self, options: StyleOptions, seed: int, style: Mapping[str, str], sizes: Mapping[str, float]):
+    def __init__(
+        self, options: StyleOptions, seed: int, style: Mapping[str, str], sizes: Mapping[str, Number]
+    ):
         self.style: dict[str, str] = options.resolve(seed, style)
         self.sizes: dict[str, float] = {}
         self._given = dict(sizes)
         self._code, self._seed = options.code, seed
 
-    def size(self, name: str, low: float, high: float) -> float:
+    def size(self, name: str, low: Number, high: Number) -> float:
         """A length, angle or ratio, uniform in [low, high] unless given by hand."""
         if name not in self.sizes:
             drawn = low + (high - low) * _uniform(self._code, self._seed, name)

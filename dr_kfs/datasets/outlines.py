@@ -1,7 +1,7 @@
 """Closed 2D outlines and open 3D paths: what `primitives` lofts, sweeps and extrudes.
 
-An outline is a float64 array (K, 2) of corners, counter-clockwise, without a repeated last corner; a path is an
-array (R, 3).
+An outline is a float64 array (K, 2) of corners, counter-clockwise, without a repeated last corner; a path is
+an array (R, 3).
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 __all__ = [
+    "Number",
+    "Point",
     "airfoil",
     "arc",
     "bow",
@@ -25,13 +27,20 @@ __all__ = [
 ]
 
 
-def circle(radius: float, *, sides: int = 16) -> np.ndarray:
-    """Regular polygon with `sides` corners on a circle; a side, not a corner, meets each axis (sides % 4 == 0)."""
+Number = float | int
+"""Sizes may be whole numbers. (PEP 484 says so of `float`; run-time type checkers do not.)"""
+
+Point = Sequence[Number] | np.ndarray
+"""Three coordinates x, y, z."""
+
+
+def circle(radius: Number, *, sides: int = 16) -> np.ndarray:
+    """Regular polygon with `sides` corners on a circle; where sides % 4 == 0, a side meets each axis."""
     return ellipse(2 * radius, 2 * radius, sides=sides)
 
 
-def ellipse(width: float, height: float, *, sides: int = 32, power: float = 2.0) -> np.ndarray:
-    """Superellipse |2x/width|^power + |2y/height|^power = 1; power 2 is an ellipse, 4 nearly a rounded box."""
+def ellipse(width: Number, height: Number, *, sides: int = 32, power: Number = 2.0) -> np.ndarray:
+    """Superellipse |2x/width|^power + |2y/height|^power = 1: power 2 is an ellipse, 4 a rounded box."""
     angles = (np.arange(sides) + 0.5) * 2 * np.pi / sides
     cosine, sine = np.cos(angles), np.sin(angles)
     x = np.sign(cosine) * np.abs(cosine) ** (2 / power)
@@ -39,17 +48,17 @@ def ellipse(width: float, height: float, *, sides: int = 32, power: float = 2.0)
     return np.stack([x * width / 2, y * height / 2], axis=1)
 
 
-def rectangle(width: float, height: float) -> np.ndarray:
+def rectangle(width: Number, height: Number) -> np.ndarray:
     """Axis-aligned rectangle around the origin."""
     return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.array([width / 2, height / 2])
 
 
-def trapezoid(bottom: float, top: float, height: float) -> np.ndarray:
-    """Symmetric trapezoid around the origin, `bottom` wide at y = -height/2 and `top` wide at y = height/2."""
+def trapezoid(bottom: Number, top: Number, height: Number) -> np.ndarray:
+    """Symmetric trapezoid around the origin, `bottom` wide at y = -height/2, `top` wide at y = height/2."""
     return np.array([[-bottom, -height], [bottom, -height], [top, height], [-top, height]]) / 2
 
 
-def rounded_rectangle(width: float, height: float, radius: float, *, steps: int = 1) -> np.ndarray:
+def rounded_rectangle(width: Number, height: Number, radius: Number, *, steps: int = 1) -> np.ndarray:
     """Rectangle whose corners are arcs of `steps` chords (steps = 1: a chamfer); radius is clipped to fit."""
     radius = min(radius, 0.49 * width, 0.49 * height)
     if radius <= 0:
@@ -62,18 +71,18 @@ def rounded_rectangle(width: float, height: float, radius: float, *, steps: int 
 
 
 def arc(
-    centre: tuple[float, float], radius: float, start: float, stop: float, *, steps: int = 8
+    centre: tuple[Number, Number], radius: Number, start: Number, stop: Number, *, steps: int = 8
 ) -> np.ndarray:
     """Open arc of steps + 1 points from `start` to `stop` [degrees], both ends included."""
     angles = np.radians(np.linspace(start, stop, steps + 1))
     return np.array(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
-def airfoil(chord: float, thickness: float, *, points: int = 7) -> np.ndarray:
+def airfoil(chord: Number, thickness: Number, *, points: int = 7) -> np.ndarray:
     """Symmetric NACA 4-digit section with closed, slightly blunt trailing edge.
 
-    x runs from the trailing edge at -chord/2 to the leading edge at +chord/2; `thickness` is a fraction of the
-    chord.
+    x runs from the trailing edge at -chord/2 to the leading edge at +chord/2; `thickness` is a fraction of
+    the chord.
 
     References:
         Jacobs, Ward, Pinkerton, NACA Report 460 (1933): the thickness polynomial.
@@ -87,23 +96,25 @@ def airfoil(chord: float, thickness: float, *, points: int = 7) -> np.ndarray:
     return np.concatenate([upper, lower[:0:-1]]) * chord
 
 
-def smooth(outline: np.ndarray, *, rounds: int = 1, ratio: float = 0.2) -> np.ndarray:
+def smooth(outline: np.ndarray, *, rounds: int = 1, ratio: Number = 0.2) -> np.ndarray:
     """Cut every corner of a closed outline `rounds` times (Chaikin): rounder, never outside the hull."""
     for _ in range(rounds):
         following = np.roll(outline, -1, axis=0)
-        cut = np.stack([outline * (1 - ratio) + following * ratio, outline * ratio + following * (1 - ratio)], 1)
+        cut = np.stack(
+            [outline * (1 - ratio) + following * ratio, outline * ratio + following * (1 - ratio)], 1
+        )
         outline = cut.reshape(-1, 2)
     return outline
 
 
-def bow(start: Sequence[float], stop: Sequence[float], rise: Sequence[float], *, steps: int = 8) -> np.ndarray:
-    """Path (steps + 1, 3) from `start` to `stop` that leaves the straight line by `rise` half way (a parabola)."""
+def bow(start: Point, stop: Point, rise: Point, *, steps: int = 8) -> np.ndarray:
+    """Parabola of steps + 1 points from `start` to `stop` that leaves the line by `rise` half way."""
     share = np.linspace(0, 1, steps + 1)[:, None]
     line = np.asarray(start) * (1 - share) + np.asarray(stop) * share
     return line + 4 * share * (1 - share) * np.asarray(rise)
 
 
-def rounded_path(points: Sequence[Sequence[float]], radius: float, *, steps: int = 5) -> np.ndarray:
+def rounded_path(points: Sequence[Point], radius: Number, *, steps: int = 5) -> np.ndarray:
     """Polyline through `points` whose inner corners are rounded by quadratic arcs reaching `radius` back."""
     corners = np.asarray(points, dtype=np.float64)
     path = [corners[:1]]
@@ -140,7 +151,7 @@ def ear_clip(outline: np.ndarray) -> np.ndarray:
 
 
 def _best_ear(points: list[tuple[float, float]], remaining: list[int], sign: float) -> int:
-    """First convex corner with no other corner in its triangle; the most convex one if rounding leaves none."""
+    """First convex corner with no other corner in its triangle, or the most convex one if there is none."""
     best, best_turn = 0, -np.inf
     for i in range(len(remaining)):
         a, b, c = (points[remaining[j % len(remaining)]] for j in (i - 1, i, i + 1))

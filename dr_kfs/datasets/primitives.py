@@ -1,7 +1,8 @@
 """Closed solids: boxes, lofts, surfaces of revolution, extrusions and sweeps, and how to place them.
 
-Everything is a `Solid`: float64 vertices and outward triangles. Most primitives are lofts, that is a stack of rings
-joined side by side and capped, so one function carries the topology and all solids are watertight by construction.
+Everything is a `Solid`: float64 vertices and outward triangles. Most primitives are lofts, that is a stack of
+rings joined side by side and capped, so one function carries the topology and all solids are watertight by
+construction.
 Frame: right-handed, y up, units of about one object size.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dr_kfs.datasets.outlines import airfoil, circle, ear_clip, rounded_rectangle
+from dr_kfs.datasets.outlines import Number, Point, airfoil, circle, ear_clip, rounded_rectangle
 
 __all__ = [
     "Solid",
@@ -40,16 +41,16 @@ _AXES = {"x": 0, "y": 1, "z": 2}
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """A triangle mesh that closes: (n, 3) float64 vertices and (m, 3) int64 faces, seen counter-clockwise outside."""
+    """A closed triangle mesh: (n, 3) float64 vertices and (m, 3) int64 faces with outward winding."""
 
     vertices: np.ndarray
     faces: np.ndarray
 
-    def translated(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Solid:
+    def translated(self, x: Number = 0.0, y: Number = 0.0, z: Number = 0.0) -> Solid:
         """Moved by (x, y, z)."""
         return Solid(self.vertices + np.array([x, y, z]), self.faces)
 
-    def rotated(self, axis: str, degrees: float, *, about: Sequence[float] = (0.0, 0.0, 0.0)) -> Solid:
+    def rotated(self, axis: str, degrees: Number, *, about: Point = (0.0, 0.0, 0.0)) -> Solid:
         """Turned right-handed around "x", "y" or "z" through the point `about`."""
         first, second = (_AXES[axis] + 1) % 3, (_AXES[axis] + 2) % 3
         cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -59,8 +60,8 @@ class Solid:
         centre = np.asarray(about, dtype=np.float64)
         return Solid((self.vertices - centre) @ matrix.T + centre, self.faces)
 
-    def scaled(self, x: float = 1.0, y: float = 1.0, z: float = 1.0) -> Solid:
-        """Stretched from the origin; an odd number of negative factors mirrors, and the faces turn with it."""
+    def scaled(self, x: Number = 1.0, y: Number = 1.0, z: Number = 1.0) -> Solid:
+        """Stretched from the origin; an odd number of negative factors mirrors and turns the faces too."""
         faces = self.faces[:, ::-1] if x * y * z < 0 else self.faces
         return Solid(self.vertices * np.array([x, y, z]), faces)
 
@@ -120,14 +121,14 @@ def _quads(a: np.ndarray, d: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.nda
 
 
 def box(
-    size: Sequence[float],
-    center: Sequence[float] = (0.0, 0.0, 0.0),
+    size: Point,
+    center: Point = (0.0, 0.0, 0.0),
     *,
-    bevel: float = 0.0,
+    bevel: Number = 0.0,
     steps: int = 1,
-    taper: tuple[float, float] = (1.0, 1.0),
+    taper: tuple[Number, Number] = (1.0, 1.0),
 ) -> Solid:
-    """Box of `size` (x, y, z) around `center`, edges cut by `bevel` in `steps` chords, top scaled by `taper` (x, z)."""
+    """Box of `size` (x, y, z); edges cut by `bevel` in `steps` chords, top scaled by `taper` (x, z)."""
     width, height, depth = (float(value) for value in size)
     bevel = min(bevel, 0.45 * width, 0.45 * height, 0.45 * depth)
     outline = rounded_rectangle(width, depth, bevel, steps=steps)
@@ -139,8 +140,8 @@ def box(
     return solid.translated(*center)
 
 
-def slab(outline: np.ndarray, bottom: float, top: float, *, bevel: float = 0.0, steps: int = 1) -> Solid:
-    """Horizontal plate: an outline (x, z) between two heights, its upper and lower rims rounded by `bevel`."""
+def slab(outline: np.ndarray, bottom: Number, top: Number, *, bevel: Number = 0.0, steps: int = 1) -> Solid:
+    """Horizontal plate: an outline (x, z) between two heights, its upper and lower rims cut by `bevel`."""
     centre = (outline.min(axis=0) + outline.max(axis=0)) / 2
     half = (outline.max(axis=0) - outline.min(axis=0)) / 2
     bevel = min(bevel, 0.49 * (top - bottom), 0.9 * half.min())
@@ -158,10 +159,10 @@ def slab(outline: np.ndarray, bottom: float, top: float, *, bevel: float = 0.0, 
 
 
 def cushion(
-    size: Sequence[float],
-    center: Sequence[float] = (0.0, 0.0, 0.0),
+    size: Point,
+    center: Point = (0.0, 0.0, 0.0),
     *,
-    power: float = 5.0,
+    power: Number = 5.0,
     sides: int = 32,
     rings: int = 9,
 ) -> Solid:
@@ -177,9 +178,7 @@ def cushion(
     return Solid(squared * (np.asarray(size, dtype=np.float64) / 2) + np.asarray(center), solid.faces)
 
 
-def ellipsoid(
-    radii: Sequence[float], center: Sequence[float] = (0.0, 0.0, 0.0), *, segments: int = 20, rings: int = 11
-) -> Solid:
+def ellipsoid(radii: Point, center: Point = (0.0, 0.0, 0.0), *, segments: int = 20, rings: int = 11) -> Solid:
     """Ellipsoid with half axes `radii` (x, y, z)."""
     latitude = np.linspace(-np.pi / 2, np.pi / 2, rings)
     profile = np.stack([np.cos(latitude), np.sin(latitude)], axis=1)
@@ -191,7 +190,7 @@ def lathe(profile: np.ndarray, *, segments: int = 24, closed: bool = False) -> S
     """Surface of revolution around the y axis.
 
     Args:
-        profile: (R, 2) pairs (radius, height), radius >= 0, 0 only at the ends. Open ends are closed by flat discs.
+        profile: (R, 2) pairs (radius, height), radius >= 0, 0 only at the ends; flat discs close open ends.
         segments: corners around the axis.
         closed: the profile is a closed loop away from the axis (a ring or a thin shell).
     """
@@ -218,8 +217,8 @@ def lathe(profile: np.ndarray, *, segments: int = 24, closed: bool = False) -> S
     )
 
 
-def shell_of_revolution(profile: np.ndarray, thickness: float, *, segments: int = 28) -> Solid:
-    """Thin bowl, tube or lamp shade: the profile (radius, height), top to bottom, given a wall of `thickness` inside.
+def shell_of_revolution(profile: np.ndarray, thickness: Number, *, segments: int = 28) -> Solid:
+    """Thin bowl, tube or shade: a wall of `thickness` inside the profile (radius, height), top to bottom.
 
     A profile that starts on the axis makes a closed top; otherwise both ends stay open.
     """
@@ -234,15 +233,13 @@ def shell_of_revolution(profile: np.ndarray, thickness: float, *, segments: int 
 
 
 def frustum(
-    bottom_radius: float, top_radius: float, bottom: float, top: float, *, segments: int = 20
+    bottom_radius: Number, top_radius: Number, bottom: Number, top: Number, *, segments: int = 20
 ) -> Solid:
     """Upright cone frustum between two heights; a radius of 0 makes a cone."""
     return lathe(np.array([[bottom_radius, bottom], [top_radius, top]]), segments=segments)
 
 
-def cylinder(
-    radius: float, start: Sequence[float], stop: Sequence[float], *, sides: int = 16, bevel: float = 0.0
-) -> Solid:
+def cylinder(radius: Number, start: Point, stop: Point, *, sides: int = 16, bevel: Number = 0.0) -> Solid:
     """Round bar from `start` to `stop`, its rims cut by `bevel`."""
     begin, end = np.asarray(start, dtype=np.float64), np.asarray(stop, dtype=np.float64)
     length = float(np.linalg.norm(end - begin))
@@ -255,12 +252,12 @@ def cylinder(
     return sweep(begin + stops * (end - begin), circle(radius, sides=sides), scales=scales)
 
 
-def torus(major: float, minor: float, *, segments: int = 28, sides: int = 10) -> Solid:
+def torus(major: Number, minor: Number, *, segments: int = 28, sides: int = 10) -> Solid:
     """Ring around the y axis: circle of radius `minor` at distance `major`."""
     return lathe(circle(minor, sides=sides) + np.array([major, 0.0]), segments=segments, closed=True)
 
 
-def extrude(outline: np.ndarray, depth: float, *, bevel: float = 0.0) -> Solid:
+def extrude(outline: np.ndarray, depth: Number, *, bevel: Number = 0.0) -> Solid:
     """Outline (x, y), convex or not, given the thickness `depth` along z around 0.
 
     The rims are cut by `bevel` and drawn in towards the outline's centre by the same amount.
@@ -283,7 +280,7 @@ def sweep(
     section: np.ndarray,
     *,
     scales: np.ndarray | None = None,
-    up: Sequence[float] = (0.0, 1.0, 0.0),
+    up: Point = (0.0, 1.0, 0.0),
     closed: bool = False,
 ) -> Solid:
     """Section carried along a polyline without twist.
@@ -296,10 +293,8 @@ def sweep(
         closed: the path is a loop.
     """
     path = np.asarray(path, dtype=np.float64)
-    if closed:
-        tangents = np.roll(path, -1, axis=0) - np.roll(path, 1, axis=0)
-    else:
-        tangents = np.gradient(path, axis=0)
+    around = np.concatenate([path[-1:], path, path[:1]])
+    tangents = around[2:] - around[:-2] if closed else np.gradient(path, axis=0)
     tangents = tangents / np.linalg.norm(tangents, axis=1, keepdims=True)
     normal = np.asarray(up, dtype=np.float64)
     if abs(normal @ tangents[0]) > 0.99 * np.linalg.norm(normal):
@@ -316,20 +311,20 @@ def sweep(
     return loft(rings, caps=ear_clip(section), closed=closed)
 
 
-def tube(path: np.ndarray, radius: float, *, sides: int = 10, closed: bool = False) -> Solid:
+def tube(path: np.ndarray, radius: Number, *, sides: int = 10, closed: bool = False) -> Solid:
     """Round bar along a polyline."""
     return sweep(path, circle(radius, sides=sides), closed=closed)
 
 
 def post(path: np.ndarray, section: np.ndarray, *, scales: np.ndarray | None = None) -> Solid:
-    """Section (x, z) kept horizontal while its centre follows a rising path: a leg that stands flat on the floor."""
+    """Section (x, z) kept horizontal while its centre follows a rising path: a leg that stands flat."""
     factors = np.ones(len(path)) if scales is None else np.asarray(scales, dtype=np.float64)
     flat = np.stack([section[:, 0], np.zeros(len(section)), section[:, 1]], axis=1)
     return loft(np.asarray(path)[:, None, :] + factors[:, None, None] * flat, caps=ear_clip(section))
 
 
-def sheet(rows: np.ndarray, thickness: float, *, columns: int = 8) -> Solid:
-    """Upright plate that can be curved later: its faces form a grid instead of the few triangles of `extrude`.
+def sheet(rows: np.ndarray, thickness: Number, *, columns: int = 8) -> Solid:
+    """Upright plate that can be curved later: a grid of faces instead of the few triangles of `extrude`.
 
     Args:
         rows: (R, 3) of (height y, left edge x, right edge x), rising.
@@ -352,7 +347,7 @@ def sheet(rows: np.ndarray, thickness: float, *, columns: int = 8) -> Solid:
 
 
 def wing(
-    stations: Sequence[tuple[Sequence[float], float]], *, thickness: float = 0.12, upright: bool = False
+    stations: Sequence[tuple[Point, Number]], *, thickness: Number = 0.12, upright: bool = False
 ) -> Solid:
     """Lifting surface: airfoils lofted from root to tip.
 

@@ -5,9 +5,10 @@
     broken = shape.without("leg_0")                  # what eyes notice at once
     thick = shape.scaled("leg_*", (1.3, 1.0, 1.3))   # what they forgive
 
-Each shape is about one unit large, y up, right-handed, its front towards +z and its left hand towards +x; chairs,
-tables, standing lamps and cars stand on y = 0. Every part is a closed mesh, or several, with outward faces; parts may
-overlap where they are joined, as in CAD models. The same (family, seed, style, sizes) gives the same bits.
+Each shape is about one unit large, y up, right-handed, its front towards +z and its left hand towards +x;
+chairs, tables, standing lamps and cars stand on y = 0. Every part is a closed mesh, or several, with outward
+faces; parts may overlap where they are joined, as in CAD models. The same (family, seed, style, sizes) gives
+the same bits.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 
 from dr_kfs.datasets.choices import Choices, StyleOptions
 from dr_kfs.datasets.families import airplane, car, chair, lamp, table
+from dr_kfs.datasets.outlines import Number, Point
 from dr_kfs.datasets.primitives import Solid
 from dr_kfs.datasets.refinement import refine
 
@@ -53,11 +55,11 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class LabelledShape:
-    """A shape made of named parts. It never changes: each edit returns a new shape and shares the parts it leaves."""
+    """A shape made of named parts; each edit returns a new shape, which shares the parts it leaves alone."""
 
     family: str
     parameters: dict[str, Any]
-    """Every choice made, as JSON: "seed", "style" (option -> word), "sizes" (name -> number), and "edits" if any."""
+    """Every choice made, fit for JSON: "seed", "style" {option: word}, "sizes" {name: number}, "edits"."""
     parts: dict[str, Part]
 
     def part_names(self, *patterns: str) -> list[str]:
@@ -68,7 +70,9 @@ class LabelledShape:
         """
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in self.parts):
-                raise ValueError(f"no part of this {self.family} matches {pattern!r}; it has {list(self.parts)}")
+                raise ValueError(
+                    f"no part of this {self.family} matches {pattern!r}; it has {list(self.parts)}"
+                )
         chosen = patterns or ("*",)
         return [name for name in self.parts if any(fnmatchcase(name, pattern) for pattern in chosen)]
 
@@ -76,7 +80,7 @@ class LabelledShape:
         """One mesh of all parts.
 
         Returns:
-            vertices (N, 3) float64, faces (F, 3) int64, and per face the index (F,) int64 of its part in `parts`.
+            vertices (N, 3) float64, faces (F, 3) int64, and (F,) int64, the index of each face's part.
         """
         parts = list(self.parts.values())
         offsets = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
@@ -101,7 +105,9 @@ class LabelledShape:
         """
         gone = set(self.part_names(*patterns)) if patterns else set()
         if len(gone) == len(self.parts):
-            raise ValueError(f"{list(patterns)} matches every part of this {self.family}: nothing would be left")
+            raise ValueError(
+                f"{list(patterns)} matches every part of this {self.family}: nothing would be left"
+            )
         return self._edited("without", patterns, {n: part for n, part in self.parts.items() if n not in gone})
 
     def only(self, *patterns: str) -> LabelledShape:
@@ -109,35 +115,37 @@ class LabelledShape:
         kept = self.part_names(*patterns)
         return self._edited("only", patterns, {name: self.parts[name] for name in kept})
 
-    def moved(self, pattern: str, offset: Sequence[float]) -> LabelledShape:
+    def moved(self, pattern: str, offset: Point) -> LabelledShape:
         """The matching parts shifted by `offset` (x, y, z)."""
         step = np.asarray(offset, dtype=np.float64)
         return self.transformed(pattern, lambda vertices: vertices + step)
 
     def scaled(
-        self, pattern: str, factors: float | Sequence[float], *, about: Anchor | Sequence[float] = "center"
+        self, pattern: str, factors: Number | Point, *, about: Anchor | Point = "center"
     ) -> LabelledShape:
         """Each matching part stretched by `factors` (one, or x, y, z; all positive) about its own anchor.
 
         Args:
             pattern: glob of part names.
             factors: 1.0 keeps the size.
-            about: "center" of the part's box, middle of its "base" or "top", the shape's "origin", or a point.
+            about: "center" of the part's box, the middle of its "base" or "top", the "origin", or a point.
         """
         stretch = np.broadcast_to(np.asarray(factors, dtype=np.float64), (3,))
         if not (stretch > 0).all():
-            raise ValueError(f"factors must be positive, got {factors}; a mirrored part would turn inside out")
+            raise ValueError(
+                f"factors must be positive, got {factors}; a mirrored part would turn inside out"
+            )
         return self.transformed(pattern, lambda v: _anchor(v, about) + (v - _anchor(v, about)) * stretch)
 
     def rotated(
         self,
         pattern: str,
-        degrees: float,
+        degrees: Number,
         *,
         axis: Literal["x", "y", "z"] = "y",
-        about: Anchor | Sequence[float] = "center",
+        about: Anchor | Point = "center",
     ) -> LabelledShape:
-        """Each matching part turned right-handed by `degrees` around the axis through its anchor (see `scaled`)."""
+        """Each matching part turned right-handed around the axis through `about` (see `scaled`)."""
         _check_axis(axis)
         empty = np.zeros((0, 3), dtype=np.int64)
         return self.transformed(
@@ -145,11 +153,11 @@ class LabelledShape:
         )
 
     def bent(
-        self, pattern: str, degrees: float, *, axis: Literal["x", "y", "z"] = "x", steps: int = 8
+        self, pattern: str, degrees: Number, *, axis: Literal["x", "y", "z"] = "x", steps: int = 8
     ) -> LabelledShape:
-        """Each matching part bent around `axis` into an arc that turns by `degrees` along the part's longest side.
+        """Each matching part bent around `axis`, into an arc that turns by `degrees` along its longest side.
 
-        The end nearer the smaller coordinate stays where it is. Long faces are cut first, so that they can follow.
+        The end of the smaller coordinate stays in place. Long faces are cut first, so that they can follow.
 
         Args:
             pattern: glob of part names.
@@ -163,10 +171,12 @@ class LabelledShape:
             part = parts[name]
             length = float(np.ptp(part.vertices, axis=0).max())
             finer = refine(Solid(part.vertices, part.faces), length / steps)
-            parts[name] = Part(name, _bend(finer.vertices, "xyz".index(axis), np.radians(degrees)), finer.faces)
+            parts[name] = Part(
+                name, _bend(finer.vertices, "xyz".index(axis), np.radians(degrees)), finer.faces
+            )
         return self._edited("bent", (pattern,), parts)
 
-    def refined(self, pattern: str = "*", *, longest: float) -> LabelledShape:
+    def refined(self, pattern: str = "*", *, longest: Number) -> LabelledShape:
         """The same surface with every edge of the matching parts cut down to `longest` or less."""
         parts = dict(self.parts)
         for name in self.part_names(pattern):
@@ -181,8 +191,9 @@ class LabelledShape:
             before = parts[name]
             vertices = np.asarray(function(before.vertices.copy()), dtype=np.float64)
             if vertices.shape != before.vertices.shape:
+                wanted = before.vertices.shape
                 raise ValueError(
-                    f"function must return {before.vertices.shape} vertices for part {name!r}, got {vertices.shape}"
+                    f"function must return {wanted} vertices of part {name!r}, got {vertices.shape}"
                 )
             parts[name] = Part(name, vertices, before.faces)
         return self._edited("transformed", (pattern,), parts)
@@ -197,12 +208,12 @@ def generate(
     seed: int,
     *,
     style: Mapping[str, str] | None = None,
-    sizes: Mapping[str, float] | None = None,
+    sizes: Mapping[str, Number] | None = None,
 ) -> LabelledShape:
     """One shape of a family.
 
     Each choice has its own random stream, so a choice fixed by hand leaves the others as the seed drew them.
-    `generate(family, seed, style=p["style"], sizes=p["sizes"])` with another shape's parameters p rebuilds that shape.
+    `generate(family, p["seed"], style=p["style"], sizes=p["sizes"])` rebuilds the shape of parameters p.
 
     Args:
         family: one of `FAMILIES`.
@@ -224,9 +235,7 @@ def generate(
     return LabelledShape(family, parameters, parts)
 
 
-def generate_many(
-    count: int, seed: int = 0, families: Sequence[str] = FAMILIES
-) -> Iterator[LabelledShape]:
+def generate_many(count: int, seed: int = 0, families: Sequence[str] = FAMILIES) -> Iterator[LabelledShape]:
     """`count` shapes, the families in turn, each shape with its own seed derived from `seed`.
 
     The first n shapes do not depend on `count`.
@@ -263,7 +272,7 @@ def _check_axis(axis: str) -> None:
         raise ValueError(f"axis must be 'x', 'y' or 'z', got {axis!r}")
 
 
-def _anchor(vertices: np.ndarray, about: str | Sequence[float]) -> np.ndarray:
+def _anchor(vertices: np.ndarray, about: str | Point) -> np.ndarray:
     if not isinstance(about, str):
         return np.asarray(about, dtype=np.float64)
     if about == "origin":
@@ -278,10 +287,12 @@ def _anchor(vertices: np.ndarray, about: str | Sequence[float]) -> np.ndarray:
 
 
 def _bend(vertices: np.ndarray, axis: int, angle: float) -> np.ndarray:
-    """Vertices bent in the plane across `axis`: arc length along the longest side, the low end kept in place."""
+    """Vertices bent in the plane across `axis`: arc length along the longest side, the low end in place."""
     first, second = (axis + 1) % 3, (axis + 2) % 3
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    along, across = (first, second) if high[first] - low[first] >= high[second] - low[second] else (second, first)
+    along, across = (
+        (first, second) if high[first] - low[first] >= high[second] - low[second] else (second, first)
+    )
     length = high[along] - low[along]
     if abs(angle) < 1e-9 or length <= 0:
         return vertices.copy()

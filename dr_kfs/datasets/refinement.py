@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from dr_kfs.datasets.outlines import Number
 from dr_kfs.datasets.primitives import Solid
 
 __all__ = ["refine"]
 
 
-def refine(solid: Solid, longest: float, *, rounds: int = 8) -> Solid:
+def refine(solid: Solid, longest: Number, *, rounds: int = 8) -> Solid:
     """The same surface in smaller triangles: edges longer than `longest` are halved until none is left.
 
     Both faces of an edge are cut at the same new vertex, so a closed solid stays closed.

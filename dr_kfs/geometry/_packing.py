@@ -28,6 +28,26 @@ def repeat(values: Tensor, counts: Sequence[int], device: torch.device) -> Tenso
     )
 
 
+def gather(
+    starts: Sequence[int], items: Sequence[int], device: torch.device
+) -> tuple[Tensor, tuple[int, ...], Tensor]:
+    """How to gather some items of a packed tensor, without a loop over them on the device.
+
+    Args:
+        starts: B + 1 offsets of the packed tensor.
+        items: the items wanted, in any order, with repetitions.
+        device: where the packed tensor is.
+
+    Returns:
+        the rows to take, the offsets of the result, and per taken item how far its rows move.
+    """
+    counts = [starts[item + 1] - starts[item] for item in items]
+    new_starts = offsets(counts)
+    shift = torch.tensor(new_starts[:-1]) - torch.tensor([starts[item] for item in items])
+    rows = torch.arange(new_starts[-1], device=device) - repeat(shift, counts, device)
+    return rows, new_starts, shift
+
+
 def shorten(values: Sequence[Any]) -> str:
     """The values as text, the middle of long ones left out."""
     if len(values) <= 6:
@@ -178,6 +198,7 @@ def _check_values(vertices: Tensor, faces: Tensor, item: int) -> None:
     if len(bad):
         row = int(bad[0])
         raise ValueError(
-            f"item {item}: expected faces of indices in [0, {len(vertices)}), the item's own vertices counted "
-            f"from 0, got {tuple(faces[row].tolist())} at face {row} ({len(bad)} of {len(faces)} faces are wrong)."
+            f"item {item}: expected faces of indices in [0, {len(vertices)}), the item's own vertices "
+            f"counted from 0, got {tuple(faces[row].tolist())} at face {row} "
+            f"({len(bad)} of {len(faces)} faces are wrong)."
         )

@@ -26,23 +26,40 @@ def is_trimesh(value: Any) -> bool:
     return trimesh is not None and isinstance(value, (trimesh.Trimesh, trimesh.Scene))
 
 
-def trimesh_arrays(value: Any, item: int) -> tuple[np.ndarray, np.ndarray]:
+def trimesh_arrays(value: Any, item: int, limit: float) -> tuple[np.ndarray, np.ndarray]:
     """Vertices (N, 3) and faces (F, 3) of a trimesh object, a scene's meshes put in their places.
 
     Raises:
         TypeError: neither a Trimesh nor a Scene.
-        ValueError: a scene without a triangle mesh.
+        ValueError: a scene without a triangle mesh, or a finite coordinate beyond `limit`.
     """
     if not is_trimesh(value):
         raise TypeError(
             f"item {item}: expected a trimesh.Trimesh or trimesh.Scene, got {type(value).__name__}."
         )
-    if not hasattr(value, "geometry"):
-        return np.asarray(value.vertices), np.asarray(value.faces)
+    is_scene = hasattr(value, "geometry")
+    vertices, faces = (
+        _placed(value, item) if is_scene else (np.asarray(value.vertices), np.asarray(value.faces))
+    )
+    check_range(vertices, limit, item)
+    return vertices, faces
+
+
+def check_range(vertices: np.ndarray, limit: float, item: int) -> None:
+    """Raises ValueError on a finite coordinate beyond `limit`, which a narrower dtype would make infinite."""
+    beyond = np.abs(vertices[np.isfinite(vertices)])
+    if beyond.max(initial=0.0) > limit:
+        raise ValueError(
+            f"item {item}: expected coordinates within +-{limit:.3g}, the range of the dtype asked for, got "
+            f"{beyond.max():.3g}."
+        )
+
+
+def _placed(scene: Any, item: int) -> tuple[np.ndarray, np.ndarray]:
     vertices, faces, start = [], [], 0
-    for node in value.graph.nodes_geometry:
-        transform, name = value.graph[node]
-        mesh = value.geometry[name]
+    for node in scene.graph.nodes_geometry:
+        transform, name = scene.graph[node]
+        mesh = scene.geometry[name]
         if not is_trimesh(mesh) or len(mesh.faces) == 0:
             continue
         linear = transform[:3, :3]
@@ -52,7 +69,7 @@ def trimesh_arrays(value: Any, item: int) -> tuple[np.ndarray, np.ndarray]:
         faces.append(start + (local[:, ::-1] if np.linalg.det(linear) < 0.0 else local))
         start += len(mesh.vertices)
     if not faces:
-        held = sorted({type(geometry).__name__ for geometry in value.geometry.values()})
+        held = sorted({type(geometry).__name__ for geometry in scene.geometry.values()})
         raise ValueError(
             f"item {item}: expected a scene with a triangle mesh, got one of {', '.join(held) or 'nothing'}."
         )

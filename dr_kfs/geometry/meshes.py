@@ -38,15 +38,15 @@ class Meshes:
         vertex_offsets  (0, 3, 7)   item b owns vertices[vertex_offsets[b] : vertex_offsets[b + 1]]
         face_offsets    (0, 1, 5)   item b owns faces[face_offsets[b] : face_offsets[b + 1]]
 
-    One operation on `vertices` or `faces` then serves the whole batch: `meshes.vertices[meshes.faces]` are the
-    corners of every face. `vertex_item()` and `face_item()` tell which mesh a row belongs to; `vertices_list()`
-    and `faces_list()` undo the packing.
+    One operation on `vertices` or `faces` then serves the whole batch: `meshes.vertices[meshes.faces]` are
+    the corners of every face. `vertex_item()` and `face_item()` tell which mesh a row belongs to;
+    `vertices_list()` and `faces_list()` undo the packing.
 
-    Build one with `from_list`, `from_trimesh`, `from_pytorch3d` or `as_meshes`: they validate. The constructor
-    is for tensors that are packed already; it checks shapes and offsets, and trusts the values.
+    Build one with `from_list`, `from_trimesh`, `from_pytorch3d` or `as_meshes`: they validate. The
+    constructor is for tensors that are packed already; it checks shapes and offsets, and trusts the values.
 
-    A Meshes never changes: every method returns a new one, and tensors stay on the autograd graph. Results may
-    share memory, so do not write to its tensors.
+    A Meshes never changes: every method returns a new one, and tensors stay on the autograd graph. Results
+    may share memory, so do not write to its tensors.
     """
 
     vertices: Float[Tensor, "N 3"]
@@ -69,8 +69,8 @@ class Meshes:
                 raise ValueError(f"Meshes needs packed {name} of shape (rows, 3), got {tuple(tensor.shape)}.")
             if offsets[:1] != (0,) or offsets[-1] != len(tensor) or list(offsets) != sorted(offsets):
                 raise ValueError(
-                    f"Meshes needs offsets of {name} that rise from 0 to {len(tensor)}, one more than there are "
-                    f"items, got {packing.shorten(offsets)}."
+                    f"Meshes needs offsets of {name} that rise from 0 to {len(tensor)}, one more than there "
+                    f"are items, got {packing.shorten(offsets)}."
                 )
         if len(self.vertex_offsets) != len(self.face_offsets):
             raise ValueError(
@@ -84,8 +84,8 @@ class Meshes:
             )
         if self.vertices.device != self.faces.device:
             raise ValueError(
-                f"Meshes needs its tensors on one device, got vertices on {self.vertices.device} and faces on "
-                f"{self.faces.device}."
+                f"Meshes needs its tensors on one device, got vertices on {self.vertices.device} and faces "
+                f"on {self.faces.device}."
             )
 
     # ------------------------------------------------------------------------------------------ construction
@@ -132,10 +132,13 @@ class Meshes:
             TypeError: something is neither a Trimesh nor a Scene.
         """
         each_mesh = mesh if shape_types.is_plain_sequence(mesh) else [mesh]
-        pairs = [shape_types.trimesh_arrays(each, item) for item, each in enumerate(each_mesh)]
-        # Cast last: the checks see the numbers that came, not what float16 would make of them.
-        vertices, faces = [v for v, _ in pairs], [f for _, f in pairs]
-        return cls.from_list(vertices, faces, allow_empty=allow_empty).to(device=device, dtype=dtype)
+        pairs = [
+            shape_types.trimesh_arrays(each, item, torch.finfo(dtype).max)
+            for item, each in enumerate(each_mesh)
+        ]
+        # Cast last: the checks see the numbers that came.
+        meshes = cls.from_list([v for v, _ in pairs], [f for _, f in pairs], allow_empty=allow_empty)
+        return meshes.to(device=device, dtype=dtype)
 
     @classmethod
     def from_pytorch3d(cls, meshes: Any, *, allow_empty: bool = False) -> Meshes:
@@ -198,8 +201,8 @@ class Meshes:
     def with_vertices(self, vertices: Float[Tensor, "N 3"]) -> Meshes:
         """The same faces over moved vertices.
 
-        The way to deform a batch: what was derived from the faces (edges, say) is shared, not recomputed. Made
-        for the inner loop of an optimisation, it does not look for NaN, which would wait for the GPU.
+        The way to deform a batch: what was derived from the faces (edges, say) is shared, not recomputed.
+        Made for the inner loop of an optimisation, it does not look for NaN, which would wait for the GPU.
 
         Args:
             vertices: (N, 3) packed, on the device of this batch, of any floating-point dtype.
@@ -228,8 +231,8 @@ class Meshes:
         """Some of the items, as a batch: an integer gives a batch of one.
 
         Args:
-            index: an integer (negative counts from the end), a slice, a sequence or 1-D tensor of integers, in
-                any order and with repetitions, or a mask of B booleans.
+            index: an integer (negative counts from the end), a slice, a sequence or 1-D tensor of integers
+                in any order and with repetitions, or a mask of B booleans.
 
         Raises:
             IndexError: no such item, or no such kind of index.
@@ -238,16 +241,13 @@ class Meshes:
         if not items or items == list(range(items[0], items[-1] + 1)):
             first, last = (items[0], items[-1] + 1) if items else (0, 0)
             return self._contiguous(first, last)
-        vertex_counts = [self.vertex_counts[item] for item in items]
-        face_counts = [self.face_counts[item] for item in items]
-        vertex_offsets, face_offsets = packing.offsets(vertex_counts), packing.offsets(face_counts)
-        old_start = [self.vertex_offsets[item] for item in items]
-        vertex_rows = self._rows(old_start, vertex_counts)
-        face_rows = self._rows([self.face_offsets[item] for item in items], face_counts)
-        shift = torch.tensor(vertex_offsets[:-1]) - torch.tensor(old_start)
+        vertex_rows, vertex_offsets, vertex_shift = packing.gather(self.vertex_offsets, items, self.device)
+        face_rows, face_offsets, _ = packing.gather(self.face_offsets, items, self.device)
+        face_counts = [end - start for start, end in pairwise(face_offsets)]
+        shift = packing.repeat(vertex_shift, face_counts, self.device)
         return Meshes(
             vertices=self.vertices[vertex_rows],
-            faces=self.faces[face_rows] + packing.repeat(shift, face_counts, self.device)[:, None],
+            faces=self.faces[face_rows] + shift[:, None],
             vertex_offsets=vertex_offsets,
             face_offsets=face_offsets,
         )
@@ -267,15 +267,28 @@ class Meshes:
 
     def vertex_item(self) -> Int[Tensor, " N"]:
         """The item in [0, B) that each packed vertex belongs to, int64."""
-        return self._derived("vertex_item", lambda: self._item_of(self.vertex_counts))
+        return self.derived("vertex_item", lambda: self._item_of(self.vertex_counts))
 
     def face_item(self) -> Int[Tensor, " F"]:
         """The item in [0, B) that each packed face belongs to, int64."""
-        return self._derived("face_item", lambda: self._item_of(self.face_counts))
+        return self.derived("face_item", lambda: self._item_of(self.face_counts))
 
     def face_vertices(self) -> Float[Tensor, "F 3 3"]:
         """Corners of every face: `[f, c]` is the position of corner c of face f."""
         return self.vertices[self.faces]
+
+    def derived(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What `compute()` returns, computed once for all batches with these faces (see `with_vertices`).
+
+        Args:
+            name: what it is kept under; one name, one meaning.
+            compute: makes tensors from the faces and offsets only; there is no gradient.
+        """
+        if name not in self._topology:
+            # Tensors made in inference mode cannot be saved for backward, and these outlive the call.
+            with torch.inference_mode(False), torch.no_grad():  # functions of integers have no gradient
+                self._topology[name] = compute()
+        return self._topology[name]
 
     @property
     def vertex_counts(self) -> tuple[int, ...]:
@@ -309,14 +322,6 @@ class Meshes:
 
     # ------------------------------------------------------------------------------------------ private
 
-    def _derived(self, name: str, compute: Callable[[], Any]) -> Any:
-        """What `compute` returns, computed once per topology. It may depend on faces and offsets only."""
-        if name not in self._topology:
-            # Tensors made in inference mode cannot be saved for backward, and these outlive the call.
-            with torch.inference_mode(False), torch.no_grad():  # integers: there is no gradient to lose
-                self._topology[name] = compute()
-        return self._topology[name]
-
     def _item_of(self, counts: Sequence[int]) -> Tensor:
         return packing.repeat(torch.arange(len(counts)), counts, self.device)
 
@@ -330,11 +335,6 @@ class Meshes:
             face_offsets=tuple(offset - face_start for offset in self.face_offsets[first : last + 1]),
         )
 
-    def _rows(self, starts: list[int], counts: list[int]) -> Tensor:
-        """Rows starts[0], starts[0] + 1, ... (counts[0] of them), then starts[1], ..., without a loop."""
-        jump = torch.tensor(starts) - torch.tensor(packing.offsets(counts)[:-1])
-        return torch.arange(sum(counts), device=self.device) + packing.repeat(jump, counts, self.device)
-
 
 def as_meshes(shape: Any) -> Meshes:
     """Anything shape-like as a `Meshes`.
@@ -342,8 +342,8 @@ def as_meshes(shape: Any) -> Meshes:
     Args:
         shape: a `Meshes` (returned as it is); a `trimesh.Trimesh` or `trimesh.Scene` (float32); a
             `pytorch3d.structures.Meshes`; a pair (vertices, faces) of tensors or arrays, either of one mesh,
-            (N, 3) and (F, 3), or of a batch, (B, N, 3) with shared faces (F, 3) or with (B, F, 3); or a sequence
-            of any of these, whose items are put one after the other. Gradients flow back to tensors.
+            (N, 3) and (F, 3), or of a batch, (B, N, 3) with shared faces (F, 3) or with (B, F, 3); or a
+            sequence of any of these, whose items are put one after the other. Gradients flow back to tensors.
 
     Raises:
         TypeError: something else came.
@@ -356,12 +356,12 @@ def _as_meshes(shape: Any, first_item: int) -> Meshes:
     if isinstance(shape, Meshes):
         return shape
     if shape_types.is_trimesh(shape):
-        vertices, faces = shape_types.trimesh_arrays(shape, first_item)
+        vertices, faces = shape_types.trimesh_arrays(shape, first_item, torch.finfo(torch.float32).max)
         return _packed([vertices], [faces], first_item).to(dtype=torch.float32)
     if shape_types.is_pytorch3d(shape):
         return _packed(shape.verts_list(), shape.faces_list(), first_item)
     if not shape_types.is_plain_sequence(shape):
-        raise TypeError(f"Expected {_ACCEPTED}; got {type(shape).__name__}.")
+        raise TypeError(f"item {first_item}: expected {_ACCEPTED}; got {type(shape).__name__}.")
     if len(shape) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in shape):
         return _pair_to_meshes(shape[0], shape[1], first_item)
     if not shape:

@@ -30,11 +30,48 @@ def ghh_response(
         Jin et al., "DR-KFS", ECCV 2020, Eq. 1; Yi et al., "LIFT", ECCV 2016; Verdie et al., "TILDE", CVPR 2015.
     """
     groups, members, side, _ = filters.shape
-    flat = images.reshape(-1, 1, *images.shape[-2:])
-    # Eq. 1's convolution; learned filters, so correlation and convolution are the same family.
-    scores = nn.functional.conv2d(flat, filters.reshape(-1, 1, side, side), biases.flatten(), padding=side // 2)
-    hinges = scores.view(len(flat), groups, members, *scores.shape[-2:]).amax(2)
-    return torch.einsum("bnhw,n->bhw", hinges, _signs(groups, hinges)).view(images.shape)
+    flat = images.reshape(-1, *images.shape[-2:])
+    kernels = filters.flatten(0, 1)
+    scores = _correlate(flat, kernels) + biases.flatten()[:, None, None]
+    hinges = scores.unflatten(1, (groups, members)).amax(2)
+    response = torch.einsum("bnhw,n->bhw", hinges, _signs(groups, hinges))
+    # Where a filter sees only black its score is its bias, exactly: the FFT leaves rounding noise there.
+    # A mask is piecewise constant: no gradient to lose.
+    lit = (flat.detach() != 0).to(flat.dtype)[:, None]
+    for window in ((side, 1), (1, side)):
+        padding = (window[0] // 2, window[1] // 2)
+        lit = nn.functional.max_pool2d(lit, window, stride=1, padding=padding)
+    return torch.where(lit[:, 0] > 0, response, blank_response(biases)).view(images.shape)
+
+
+def blank_response(biases: Float[Tensor, "N M"]) -> Float[Tensor, ""]:
+    """`f` of a black image."""
+    hinges = biases.amax(1)
+    return (hinges * _signs(len(hinges), hinges)).sum()
+
+
+def _correlate(images: Float[Tensor, "B H W"], kernels: Float[Tensor, "C K K"]) -> Float[Tensor, "B C H W"]:
+    """Zero-padded, same-size correlation by FFT: with 25x25 kernels 8 times faster than conv2d and its gradient
+    on a CPU, to float32 rounding."""
+    height, width = images.shape[-2:]
+    side = kernels.shape[-1]
+    size = (_fast_length(height + side - 1), _fast_length(width + side - 1))
+    spectrum = torch.fft.rfft2(images, s=size)[:, None] * torch.fft.rfft2(kernels.flip(-2, -1), s=size)
+    full = torch.fft.irfft2(spectrum, s=size)
+    return full[..., side // 2 : side // 2 + height, side // 2 : side // 2 + width]
+
+
+def _fast_length(least: int) -> int:
+    """The smallest length from `least` on whose only prime factors are 2, 3 and 5."""
+    length = least
+    while True:
+        rest = length
+        for prime in (2, 3, 5):
+            while rest % prime == 0:
+                rest //= prime
+        if rest == 1:
+            return length
+        length += 1
 
 
 def _signs(groups: int, like: Tensor) -> Float[Tensor, " N"]:
@@ -91,6 +128,5 @@ def calibrated_poi(
     response: Float[Tensor, "*batch"], biases: Float[Tensor, "N M"], scale: Tensor, offset: Tensor
 ) -> Float[Tensor, "*batch"]:
     """Scores to probabilities, 0 on a blank image; see `GHHDetector`."""
-    hinges = biases.amax(1)
-    blank = torch.sigmoid(scale * (hinges * _signs(len(hinges), hinges)).sum() + offset)
+    blank = torch.sigmoid(scale * blank_response(biases) + offset)
     return (torch.sigmoid(scale * response + offset) - blank).clamp_min(0.0) / (1.0 - blank)

@@ -10,7 +10,7 @@ No `from __future__ import annotations` here: Warp reads the annotations as obje
 
 import functools
 import types
-from typing import Any
+from typing import Any, no_type_check
 
 import warp as wp
 
@@ -32,6 +32,7 @@ KEPT_FRONT_DEPTH = wp.constant(7)
 
 
 @functools.cache
+@no_type_check  # Warp's annotations are its own language
 def softras_kernels(real: Any) -> types.SimpleNamespace:
     """The kernels `forward` and `backward` for `real` = wp.float32 or wp.float64."""
     vec3 = wp.types.vector(length=3, dtype=real)

@@ -107,7 +107,12 @@ def soft_rasterize(
     return RasterizedViews(image, alpha, depth)
 
 
-@torch.library.custom_op("dr_kfs::soft_rasterize", mutates_args=())
+@torch.library.custom_op(
+    "dr_kfs::soft_rasterize",
+    mutates_args=(),
+    schema="(Tensor face_ndc, Tensor face_shade, int[] face_counts, int image_size, float sigma, float gamma, "
+    "float far, float clip) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
 def _soft_rasterize(
     face_ndc: Tensor,
     face_shade: Tensor,
@@ -150,7 +155,13 @@ def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  
     )
 
 
-@torch.library.custom_op("dr_kfs::soft_rasterize_backward", mutates_args=())
+@torch.library.custom_op(
+    "dr_kfs::soft_rasterize_backward",
+    mutates_args=(),
+    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, Tensor boxes, Tensor tile_starts, "
+    "Tensor tile_faces, Tensor grad_image, Tensor grad_alpha, Tensor grad_depth, float sigma, float gamma) "
+    "-> (Tensor, Tensor)",
+)
 def _soft_rasterize_backward(
     face_ndc: Tensor,
     face_shade: Tensor,

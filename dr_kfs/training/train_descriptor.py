@@ -112,7 +112,9 @@ def fit(
         chosen = torch.randint(len(data.anchors), (batch,), generator=generator)
         part = symmetric(take(data, chosen), generator)
         stacked = torch.cat([part.anchors, part.positives, part.negatives[part.has_negative]])
-        features = network.features(as_input(stacked).contiguous(memory_format=torch.channels_last)).flatten(1)
+        images = as_input(stacked).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", dtype=torch.bfloat16):  # three times faster; the master weights are float32
+            features = network.features(images).flatten(1)
         a, p, n = nn.functional.normalize(features.float()).split([batch, batch, int(part.has_negative.sum())])
         loss = hardnet_loss(a, p, n, part)
         optimizer.zero_grad()

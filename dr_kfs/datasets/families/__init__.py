@@ -1,1 +1,1 @@
-"""One module per family of shapes; each has `OPTIONS`, its style choices, and `build`, from choices to parts."""
+"""One module per family of shapes: `OPTIONS`, its style choices, and `build`, from choices to parts."""

@@ -1,4 +1,4 @@
-"""Airplanes: "fuselage", "wing_left", "fin", "stabilizer_left", "engine_left_0", "propeller_0", "wheel_left", ..."""
+"""Airplanes: "fuselage", "wing_left", "fin", "stabilizer_left", "engine_left_0", "propeller_0", ..."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from dr_kfs.datasets.choices import Choices, Requirement, StyleOptions
 from dr_kfs.datasets.families.airplane_engine import build_engines
+from dr_kfs.datasets.families.placement import both_sides
 from dr_kfs.datasets.outlines import ellipse
 from dr_kfs.datasets.primitives import Solid, box, cylinder, ellipsoid, join, loft, sweep, wing
 
@@ -18,7 +19,15 @@ OPTIONS = StyleOptions(
     code=104,
     options={
         "fuselage": {"airliner": 4, "light": 3, "fighter": 2, "glider": 1, "cargo": 1, "business": 1.5},
-        "wing": {"swept": 4, "straight": 2, "tapered": 2, "delta": 1.2, "biplane": 1.2, "gull": 0.6, "forward": 0.4},
+        "wing": {
+            "swept": 4,
+            "straight": 2,
+            "tapered": 2,
+            "delta": 1.2,
+            "biplane": 1.2,
+            "gull": 0.6,
+            "forward": 0.4,
+        },
         "wing_position": {"low": 3, "mid": 1.5, "high": 2},
         "wing_tip": {"plain": 3, "winglet": 1.5, "tank": 0.6},
         "tail": {"conventional": 4, "t": 1.5, "v": 0.8, "twin": 0.8, "cruciform": 0.8},
@@ -67,14 +76,15 @@ OPTIONS = StyleOptions(
 
 @dataclass(frozen=True)
 class Body:
-    """Fuselage: stations along z (rising), with half width, half height and height of the centre line at each."""
+    """Fuselage: its cross sections along z."""
 
     stations: np.ndarray
-    """(R, 4): z, half width, half height, y of the middle."""
+    """(R, 4): z (rising), half width, half height, y of the middle."""
 
     def at(self, z: float) -> tuple[float, float, float]:
         """Half width, half height and middle y at z."""
-        return tuple(float(np.interp(z, self.stations[:, 0], self.stations[:, k])) for k in (1, 2, 3))
+        width, height, middle = (np.interp(z, self.stations[:, 0], self.stations[:, k]) for k in (1, 2, 3))
+        return float(width), float(height), float(middle)
 
 
 @dataclass(frozen=True)
@@ -94,27 +104,37 @@ class Wing:
 # (z, half width, half height, middle y) of unit length and unit radius; z from tail (0) to nose (1).
 _PROFILES = {
     "airliner": [
-        (0, 0.06, 0.08, 0.62), (0.06, 0.22, 0.26, 0.52), (0.16, 0.55, 0.6, 0.3), (0.28, 0.92, 0.94, 0.06), (0.36, 1, 1, 0),
-        (0.8, 1, 1, 0), (0.88, 0.94, 0.94, -0.03), (0.94, 0.74, 0.74, -0.1), (0.98, 0.42, 0.42, -0.18), (1, 0.08, 0.08, -0.22),
+        (0, 0.06, 0.08, 0.62), (0.06, 0.22, 0.26, 0.52), (0.16, 0.55, 0.6, 0.3),
+        (0.28, 0.92, 0.94, 0.06), (0.36, 1, 1, 0),
+        (0.8, 1, 1, 0), (0.88, 0.94, 0.94, -0.03), (0.94, 0.74, 0.74, -0.1),
+        (0.98, 0.42, 0.42, -0.18), (1, 0.08, 0.08, -0.22),
     ],
     "cargo": [
-        (0, 0.1, 0.08, 0.9), (0.1, 0.4, 0.3, 0.68), (0.22, 0.75, 0.65, 0.34), (0.34, 1, 1, 0), (0.8, 1, 1, 0),
-        (0.88, 0.96, 0.92, -0.08), (0.95, 0.75, 0.7, -0.2), (0.99, 0.4, 0.4, -0.3), (1, 0.1, 0.1, -0.32),
+        (0, 0.1, 0.08, 0.9), (0.1, 0.4, 0.3, 0.68), (0.22, 0.75, 0.65, 0.34), (0.34, 1, 1, 0),
+        (0.8, 1, 1, 0),
+        (0.88, 0.96, 0.92, -0.08), (0.95, 0.75, 0.7, -0.2), (0.99, 0.4, 0.4, -0.3),
+        (1, 0.1, 0.1, -0.32),
     ],
     "business": [
-        (0, 0.05, 0.08, 0.5), (0.1, 0.35, 0.4, 0.36), (0.26, 0.85, 0.88, 0.08), (0.4, 1, 1, 0), (0.7, 1, 1, 0),
-        (0.78, 0.95, 0.95, 0), (0.86, 0.75, 0.68, -0.12), (0.94, 0.45, 0.4, -0.3), (1, 0.05, 0.05, -0.42),
+        (0, 0.05, 0.08, 0.5), (0.1, 0.35, 0.4, 0.36), (0.26, 0.85, 0.88, 0.08), (0.4, 1, 1, 0),
+        (0.7, 1, 1, 0),
+        (0.78, 0.95, 0.95, 0), (0.86, 0.75, 0.68, -0.12), (0.94, 0.45, 0.4, -0.3),
+        (1, 0.05, 0.05, -0.42),
     ],
     "light": [
-        (0, 0.08, 0.16, 0.28), (0.2, 0.3, 0.36, 0.2), (0.42, 0.72, 0.74, 0.12), (0.55, 0.98, 1.05, 0.1), (0.68, 1, 1.05, 0.08),
-        (0.76, 0.95, 0.8, -0.08), (0.9, 0.85, 0.66, -0.14), (0.97, 0.65, 0.52, -0.14), (1, 0.3, 0.26, -0.14),
+        (0, 0.08, 0.16, 0.28), (0.2, 0.3, 0.36, 0.2), (0.42, 0.72, 0.74, 0.12),
+        (0.55, 0.98, 1.05, 0.1), (0.68, 1, 1.05, 0.08),
+        (0.76, 0.95, 0.8, -0.08), (0.9, 0.85, 0.66, -0.14), (0.97, 0.65, 0.52, -0.14),
+        (1, 0.3, 0.26, -0.14),
     ],
     "fighter": [
-        (0, 0.62, 0.56, 0), (0.1, 0.8, 0.7, 0), (0.35, 1.05, 0.9, 0), (0.55, 1, 0.9, 0), (0.7, 0.75, 0.8, 0),
+        (0, 0.62, 0.56, 0), (0.1, 0.8, 0.7, 0), (0.35, 1.05, 0.9, 0), (0.55, 1, 0.9, 0),
+        (0.7, 0.75, 0.8, 0),
         (0.84, 0.5, 0.58, -0.05), (0.94, 0.25, 0.3, -0.1), (1, 0.02, 0.02, -0.14),
     ],
     "glider": [
-        (0, 0.06, 0.1, 0.3), (0.3, 0.16, 0.18, 0.26), (0.52, 0.32, 0.36, 0.18), (0.66, 0.75, 0.8, 0.06), (0.78, 1, 1.05, 0),
+        (0, 0.06, 0.1, 0.3), (0.3, 0.16, 0.18, 0.26), (0.52, 0.32, 0.36, 0.18),
+        (0.66, 0.75, 0.8, 0.06), (0.78, 1, 1.05, 0),
         (0.88, 0.85, 0.85, -0.06), (0.96, 0.5, 0.5, -0.14), (1, 0.08, 0.08, -0.2),
     ],
 }  # fmt: skip
@@ -131,7 +151,9 @@ _RADIUS = {
 def build(choices: Choices) -> dict[str, Solid]:
     """Parts of an airplane, nose towards +z."""
     body = _body(choices)
-    power = choices.size("body_squareness", 2.0, 3.4 if choices.style["fuselage"] in ("light", "cargo") else 2.3)
+    power = choices.size(
+        "body_squareness", 2.0, 3.4 if choices.style["fuselage"] in ("light", "cargo") else 2.3
+    )
     section = ellipse(2, 2, sides=20, power=power)
     rings = [
         np.stack([w * section[:, 0], y + h * section[:, 1], np.full(len(section), z)], axis=1)
@@ -181,13 +203,17 @@ def _wing(choices: Choices, body: Body) -> Wing:
     """Left wing from inside the fuselage to the tip."""
     kind, fuselage = choices.style["wing"], choices.style["fuselage"]
     span = choices.size("half_span", 0.36, 0.52) * {"glider": 1.25, "fighter": 0.68}.get(fuselage, 1.0)
-    chord = choices.size("root_chord", 0.14, 0.21) * {"glider": 0.55, "light": 0.85, "fighter": 1.35}.get(fuselage, 1.0)
+    chord = choices.size("root_chord", 0.14, 0.21) * {"glider": 0.55, "light": 0.85, "fighter": 1.35}.get(
+        fuselage, 1.0
+    )
     taper = {"straight": choices.size("wing_taper", 0.25, 0.5) + 0.5, "biplane": 0.95, "delta": 0.08}.get(
         kind, choices.size("wing_taper", 0.25, 0.5)
     )
     sweep_ = {"swept": choices.size("wing_sweep", 20, 38), "forward": -18.0, "tapered": 4.0}.get(kind, 0.0)
     dihedral = np.tan(np.radians(choices.size("dihedral", -1, 6)))
-    z = choices.size("wing_place", -0.02, 0.08) + {"light": 0.06, "glider": 0.1, "fighter": -0.1}.get(fuselage, 0.0)
+    z = choices.size("wing_place", -0.02, 0.08) + {"light": 0.06, "glider": 0.1, "fighter": -0.1}.get(
+        fuselage, 0.0
+    )
     if kind == "delta":
         span, chord, sweep_ = 0.7 * span, 3.0 * chord, 0.0
         z -= 0.12
@@ -210,13 +236,18 @@ def _wing(choices: Choices, body: Body) -> Wing:
 
 
 def _wings(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
-    thickness = choices.size("wing_thickness", 0.08, 0.14) * (0.4 if choices.style["wing"] == "delta" else 1.0)
+    thickness = choices.size("wing_thickness", 0.08, 0.14) * (
+        0.4 if choices.style["wing"] == "delta" else 1.0
+    )
     left = {"wing": wing(main.stations, thickness=thickness)}
     tip, chord = main.at(1.0)
     if choices.style["wing_tip"] == "winglet":
         rise = choices.size("winglet_height", 0.035, 0.07)
         cant = choices.size("winglet_cant", 0.1, 0.6) * rise
-        ends = ((tip - (0.004, 0, 0), chord), (tip + (cant, rise, -0.4 * chord - 0.3 * rise), 0.45 * chord))
+        ends = (
+            (tip - np.array([0.004, 0, 0]), chord),
+            (tip + np.array([cant, rise, -0.4 * chord - 0.3 * rise]), 0.45 * chord),
+        )
         left["winglet"] = wing(ends, thickness=0.08, upright=True)
     if choices.style["wing_tip"] == "tank":
         left["tip_tank"] = ellipsoid((0.016, 0.016, 0.75 * chord + 0.02), tip, segments=14, rings=13)
@@ -228,8 +259,11 @@ def _wings(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         for i, share in enumerate((0.12, 0.75)):
             low, local = main.at(share)
             struts = [
-                sweep(np.stack([low + (0, 0, s * local), low + shift + (0, 0, s * local)]), ellipse(0.007, 0.014, sides=8))
-                for s in (-0.25, 0.25)
+                sweep(
+                    np.stack([low + forward, low + shift + forward]),
+                    ellipse(0.007, 0.014, sides=8),
+                )
+                for forward in (np.array([0.0, 0.0, s * local]) for s in (-0.25, 0.25))
             ]
             left[f"strut_{i}"] = join(*struts)
     elif choices.style["wing_position"] == "high" and choices.style["fuselage"] == "light":
@@ -237,17 +271,7 @@ def _wings(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         width, height, y = body.at(middle[2])
         foot = np.array([0.8 * width, y - 0.6 * height, middle[2]])
         left["strut_0"] = sweep(np.stack([foot, middle]), ellipse(0.018, 0.007, sides=8))
-    return _both(left)
-
-
-def _both(left: dict[str, Solid]) -> dict[str, Solid]:
-    """"wing" -> "wing_left", "wing_right"; "strut_0" -> "strut_left_0", "strut_right_0"."""
-    parts = {}
-    for name, solid in left.items():
-        stem, _, number = name.rpartition("_") if name[-1].isdigit() else (name, "", "")
-        suffix = f"_{number}" if number else ""
-        parts[f"{stem}_left{suffix}"], parts[f"{stem}_right{suffix}"] = solid, solid.mirrored()
-    return parts
+    return both_sides(left)
 
 
 def _tail(choices: Choices, body: Body) -> dict[str, Solid]:
@@ -263,7 +287,7 @@ def _tail(choices: Choices, body: Body) -> dict[str, Solid]:
     if kind == "v":
         root = np.array([0.3 * width, base, z])
         tip = root + np.array([0.75 * half, 0.8 * tall, -back * tall])
-        return _both({"stabilizer": wing(((root, chord), (tip, 0.55 * chord)), thickness=0.09)})
+        return both_sides({"stabilizer": wing(((root, chord), (tip, 0.55 * chord)), thickness=0.09)})
     fin = [((0, base - 0.3 * height, z), 1.1 * chord), ((0, base + tall, z - back * tall), 0.6 * chord)]
     level = {"t": base + 0.97 * tall, "cruciform": base + 0.45 * tall}.get(kind, y + 0.15 * height)
     share = (level - base) / tall if kind in ("t", "cruciform") else 0.0
@@ -272,12 +296,12 @@ def _tail(choices: Choices, body: Body) -> dict[str, Solid]:
     wide = 0.75 * chord
     left = {"stabilizer": wing(((root, wide), (tip, 0.5 * wide)), thickness=0.09)}
     if kind != "twin":
-        return {"fin": wing(fin, thickness=0.09, upright=True)} | _both(left)
+        return {"fin": wing(fin, thickness=0.09, upright=True)} | both_sides(left)
     foot = np.array([0.62 * width, base, z]) if fuselage == "fighter" else tip
     top = foot + np.array([0.12 * tall, 0.85 * tall, -back * tall])
     low = foot - np.array([0.0, 0.25 * tall if fuselage != "fighter" else 0.3 * height, 0.0])
     left["fin"] = wing(((low, 0.8 * chord), (foot, chord), (top, 0.55 * chord)), thickness=0.08, upright=True)
-    return _both(left)
+    return both_sides(left)
 
 
 def _gear(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
@@ -293,15 +317,19 @@ def _gear(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
     width, height, y = body.at(z)
     track = width * choices.size("gear_track", 1.3, 2.2)
     if kind == "floats":
-        keel = ellipsoid((0.028, 0.026, 0.26 * (nose - body.stations[0, 0])), (track, floor, z + 0.04), rings=13)
+        keel = ellipsoid(
+            (0.028, 0.026, 0.26 * (nose - body.stations[0, 0])), (track, floor, z + 0.04), rings=13
+        )
         legs = [
             cylinder(0.005, (0.5 * width, y - 0.8 * height, z + s), (track, floor, z + s), sides=8)
             for s in (-0.06, 0.1)
         ]
-        return _both({"float": keel, "gear": join(*legs)})
-    wheel = cylinder(radius, (track - 0.4 * radius, floor, z), (track + 0.4 * radius, floor, z), bevel=0.2 * radius)
+        return both_sides({"float": keel, "gear": join(*legs)})
+    wheel = cylinder(
+        radius, (track - 0.4 * radius, floor, z), (track + 0.4 * radius, floor, z), bevel=0.2 * radius
+    )
     leg = cylinder(0.3 * radius, (0.6 * width, y - 0.75 * height, z), (track, floor, z), sides=10)
-    parts = _both({"wheel": wheel, "gear": leg})
+    parts = both_sides({"wheel": wheel, "gear": leg})
     end = nose - 0.14 * (nose - body.stations[0, 0]) if kind == "tricycle" else body.stations[0, 0] + 0.05
     small = radius if kind == "tricycle" else 0.6 * radius
     _, height, y = body.at(end)
@@ -326,4 +354,4 @@ def _stores(choices: Choices, main: Wing) -> dict[str, Solid]:
         shape = ellipsoid((radius, radius, length / 2), centre, segments=12, rings=11)
         pylon = box((0.006, 2 * radius, 0.4 * chord), position - np.array([0.0, radius, 0.0]))
         left[f"{kind[:-1]}_{i}"] = join(shape, pylon)
-    return _both(left)
+    return both_sides(left)

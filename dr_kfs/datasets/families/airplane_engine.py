@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dr_kfs.datasets.choices import Choices
+from dr_kfs.datasets.families.placement import both_sides
 from dr_kfs.datasets.primitives import Solid, box, ellipsoid, join, lathe, wing
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ def build_engines(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         return {}
     if kind == "nose":
         middle = float(body.stations[-1, 3])
-        return _propeller(choices, np.array([0.0, middle, nose]), "propeller_0", choices.size("propeller", 0.1, 0.14))
+        return _propeller(
+            choices, np.array([0.0, middle, nose]), "propeller_0", choices.size("propeller", 0.1, 0.14)
+        )
     if kind == "jet":
         return _jet(choices, body)
     radius = choices.size("engine_radius", 0.024, 0.036)
@@ -36,7 +39,7 @@ def build_engines(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         parts["engine_0"] = _turbofan(0.85 * radius, length).translated(*centre)
         inner = np.array([0.5 * width, y + 0.3 * height, z])
         parts["pylon_0"] = wing(((inner, 0.6 * length), (centre, 0.5 * length)), thickness=0.14)
-        return _sides(parts)
+        return both_sides(parts)
     shares = {"under_two": (0.34,), "under_four": (0.3, 0.6), "wing_propellers": (0.36,)}[kind]
     if kind == "wing_propellers" and choices.count("propeller_pairs", 1, 2) == 2:
         shares = (0.3, 0.58)
@@ -46,7 +49,9 @@ def build_engines(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         if kind == "wing_propellers":
             centre = position + np.array([0.0, 0.1 * radius, 0.42 * chord])
             half = 0.55 * chord + 0.02
-            parts[f"engine_{i}"] = ellipsoid((0.65 * radius, 0.7 * radius, half), centre - (0, 0, 0.3 * half), rings=13)
+            parts[f"engine_{i}"] = ellipsoid(
+                (0.65 * radius, 0.7 * radius, half), centre - (0, 0, 0.3 * half), rings=13
+            )
             hub = centre + np.array([0.0, 0.0, 0.62 * half])
             blades = _propeller(choices, hub, f"propeller_{i}", choices.size("propeller", 0.1, 0.14) * 0.7)
             parts |= blades
@@ -55,18 +60,11 @@ def build_engines(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         parts[f"engine_{i}"] = _turbofan(small * radius, length).translated(*centre)
         top = position + np.array([0.0, 0.0, 0.05 * chord])
         parts[f"pylon_{i}"] = wing(
-            ((centre + (0, 0.5 * radius, -0.1 * length), 0.8 * length), (top, 0.6 * chord)), thickness=0.08, upright=True
+            ((centre + np.array([0, 0.5 * radius, -0.1 * length]), 0.8 * length), (top, 0.6 * chord)),
+            thickness=0.08,
+            upright=True,
         )
-    return _sides(parts)
-
-
-def _sides(left: dict[str, Solid]) -> dict[str, Solid]:
-    """"engine_0" -> "engine_left_0", "engine_right_0"."""
-    parts = {}
-    for name, solid in left.items():
-        stem, _, number = name.rpartition("_")
-        parts[f"{stem}_left_{number}"], parts[f"{stem}_right_{number}"] = solid, solid.mirrored()
-    return parts
+    return both_sides(parts)
 
 
 def _turbofan(radius: float, length: float) -> Solid:
@@ -86,9 +84,12 @@ def _propeller(choices: Choices, hub: np.ndarray, name: str, length: float) -> d
     wide = choices.size("blade_width", 0.014, 0.024)
     spinner = ellipsoid((0.02, 0.02, 0.035), hub, segments=14, rings=9)
     blade = wing(
-        (((0.0, 0.0, 0.0), 0.7 * wide), ((0.5 * length, 0.0, 0.0), wide), ((length, 0.0, 0.0), 0.5 * wide)), thickness=0.16
+        (((0.0, 0.0, 0.0), 0.7 * wide), ((0.5 * length, 0.0, 0.0), wide), ((length, 0.0, 0.0), 0.5 * wide)),
+        thickness=0.16,
     ).rotated("x", 62)
-    turned = [blade.rotated("z", 90 + i * 360 / blades).translated(*hub).translated(z=0.012) for i in range(blades)]
+    turned = [
+        blade.rotated("z", 90 + i * 360 / blades).translated(*hub).translated(z=0.012) for i in range(blades)
+    ]
     return {name: join(spinner, *turned)}
 
 
@@ -98,7 +99,9 @@ def _jet(choices: Choices, body: Body) -> dict[str, Solid]:
     width, height, y = body.at(tail)
     twin = choices.count("nozzles", 1, 2) == 2
     radius = (0.62 if twin else 0.9) * height
-    bell = np.array([[0.0, 0.0], [0.9, 0.0], [1.0, -0.3], [0.8, -1.1], [0.72, -1.1], [0.85, -0.4], [0.0, -0.35]])
+    bell = np.array(
+        [[0.0, 0.0], [0.9, 0.0], [1.0, -0.3], [0.8, -1.1], [0.72, -1.1], [0.85, -0.4], [0.0, -0.35]]
+    )
     nozzle = lathe(bell * radius, segments=18).rotated("x", 90)
     parts: dict[str, Solid] = {}
     for i, x in enumerate((0.55 * width, -0.55 * width) if twin else (0.0,)):
@@ -108,5 +111,3 @@ def _jet(choices: Choices, body: Body) -> dict[str, Solid]:
     size = (0.75 * width, 1.1 * height, choices.size("intake_length", 0.16, 0.28))
     left = box(size, (width, y - 0.1 * height, z), bevel=0.006, taper=(0.8, 0.85))
     return parts | {"intake_left": left, "intake_right": left.mirrored()}
-
-

@@ -1,4 +1,4 @@
-"""Chairs: dining, office, bar stools, armchairs, rockers; "seat", "leg_0", "back", "slat_0", "arm_left", ..."""
+"""Chairs, office chairs, stools, rockers: "seat", "leg_0", "bar_0", "back", "slat_0", "arm_left", ..."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from dr_kfs.datasets.choices import Choices, Requirement, StyleOptions
 from dr_kfs.datasets.families.chair_back import Back, back_placement, build_back
 from dr_kfs.datasets.families.legs import BARS, LEG_SHAPES, SECTIONS, bars_between, corner_legs, foot_ring
+from dr_kfs.datasets.families.placement import both_sides, on_floor
 from dr_kfs.datasets.outlines import bow, circle, ellipse, rounded_path, rounded_rectangle, smooth
 from dr_kfs.datasets.primitives import (
     Solid,
@@ -65,7 +66,9 @@ OPTIONS = StyleOptions(
     requirements=(
         Requirement("bars", ("h", "box", "front_back", "sides", "cross", "stacked"), "legs", _CORNER_LEGS),
         Requirement("bars", ("ring",), "legs", ("four", "three", "pedestal")),
-        Requirement("leg_shape", ("tapered", "splayed", "curved", "turned"), "legs", (*_CORNER_LEGS, "three")),
+        Requirement(
+            "leg_shape", ("tapered", "splayed", "curved", "turned"), "legs", (*_CORNER_LEGS, "three")
+        ),
         Requirement("leg_shape", ("curved",), "bars", ("none", "h", "box", "front_back", "sides")),
         Requirement("arms", ("posts", "loop", "solid", "floating"), "back", _BACKED),
         Requirement("height", ("bar",), "legs", ("four", "three", "pedestal", "sled")),
@@ -76,6 +79,7 @@ OPTIONS = StyleOptions(
         Requirement("arms", ("solid",), "legs", ("four", "panel", "sled", "star", "pedestal", "rocker")),
         Requirement("arms", ("solid",), "bars", ("none",)),
         Requirement("legs", ("cantilever",), "back", _BACKED),
+        Requirement("legs", ("sled",), "seat", ("square", "rounded", "trapezoid", "cushioned")),
         Requirement("legs", ("panel", "crossed"), "seat", ("square", "cushioned")),
     ),
 )
@@ -103,19 +107,23 @@ def build(choices: Choices) -> dict[str, Solid]:
     parts = {"seat": _seat(choices, seat)}
     parts |= _support(choices, seat)
     if choices.style["back"] == "none":
-        return parts
+        return on_floor(parts)
     back = back_placement(choices, width, depth, top)
-    return parts | build_back(choices, back) | _arms(choices, seat, back)
+    return on_floor(parts | build_back(choices, back) | _arms(choices, seat, back))
 
 
 def _seat(choices: Choices, seat: Seat) -> Solid:
     thick, kind = seat.top - seat.bottom, choices.style["seat"]
     if kind == "cushioned":
         pad = cushion(
-            (seat.width, 0.75 * thick, seat.depth), (0, seat.top - 0.375 * thick, 0), power=choices.size("pad", 5, 9)
+            (seat.width, 0.75 * thick, seat.depth),
+            (0, seat.top - 0.375 * thick, 0),
+            power=choices.size("pad", 5, 9),
         )
         board = box(
-            (0.94 * seat.width, 0.4 * thick, 0.94 * seat.depth), (0, seat.bottom + 0.2 * thick, 0), bevel=0.004
+            (0.94 * seat.width, 0.4 * thick, 0.94 * seat.depth),
+            (0, seat.bottom + 0.2 * thick, 0),
+            bevel=0.004,
         )
         return join(pad, board)
     if kind == "dished":
@@ -147,7 +155,9 @@ def _stretch_to(outline: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     order = np.argsort(around)
     reach = np.hypot(outline[:, 0], outline[:, 1])[order]
     stretch = np.interp(angle, around[order], reach, period=2 * np.pi)
-    return np.stack([radius * stretch * np.cos(angle), vertices[:, 1], radius * stretch * np.sin(angle)], axis=1)
+    return np.stack(
+        [radius * stretch * np.cos(angle), vertices[:, 1], radius * stretch * np.sin(angle)], axis=1
+    )
 
 
 def _support(choices: Choices, seat: Seat) -> dict[str, Solid]:
@@ -169,7 +179,9 @@ def _support(choices: Choices, seat: Seat) -> dict[str, Solid]:
     parts = {}
     for i, (side, lean) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
         inward = x - (0.0 if lean > 0 else thickness)
-        ends = np.array([[side * inward, 0, -lean * 0.46 * seat.depth], [side * inward, seat.bottom + 0.01, 0]])
+        ends = np.array(
+            [[side * inward, 0, -lean * 0.46 * seat.depth], [side * inward, seat.bottom + 0.01, 0]]
+        )
         ends[1, 2] = lean * 0.44 * seat.depth
         parts[f"leg_{i}"] = sweep(ends, rounded_rectangle(thickness, 1.3 * thickness, 0.1 * thickness))
     for i, z in enumerate((-0.42, 0.42)):
@@ -213,7 +225,9 @@ def _column(choices: Choices, seat: Seat) -> dict[str, Solid]:
     reach = choices.size("base_reach", 0.42, 0.55) * max(seat.width, 0.62 * seat.top)
     plate = box((0.5 * seat.width, 0.015, 0.5 * seat.depth), (0, seat.bottom - 0.006, 0), bevel=0.003)
     if choices.style["legs"] == "pedestal":
-        profile = np.array([[reach, 0], [reach, 0.015], [0.6 * reach, 0.025], [1.6 * radius, 0.05], [radius, 0.12]])
+        profile = np.array(
+            [[reach, 0], [reach, 0.015], [0.6 * reach, 0.025], [1.6 * radius, 0.05], [radius, 0.12]]
+        )
         profile = np.concatenate([profile, [[radius, seat.bottom]]])
         parts: dict[str, Solid] = {"pedestal": lathe(profile, segments=28), "mount": plate}
         if choices.style["bars"] == "ring":
@@ -282,7 +296,13 @@ def _arms(choices: Choices, seat: Seat, back: Back) -> dict[str, Solid]:
         )
     elif kind == "loop":
         under = seat.bottom - 0.006
-        points = [behind, (x, y, 0.3 * behind[2]), (x, y, front), (x, under, front), (0.3 * seat.width, under, front)]
+        points = [
+            behind,
+            (x, y, 0.3 * behind[2]),
+            (x, y, front),
+            (x, under, front),
+            (0.3 * seat.width, under, front),
+        ]
         left["arm"] = tube(rounded_path(points, 0.09), max(0.3 * width, 0.012))
     else:
         path = rounded_path([behind, (x, y, 0.3 * behind[2]), (x, y, front)], 0.15)
@@ -295,7 +315,4 @@ def _arms(choices: Choices, seat: Seat, back: Back) -> dict[str, Solid]:
         under = seat.bottom - 0.005
         brace = rounded_path([(0.3 * seat.width, under, 0), (x, under, 0), (x, y, 0)], 0.04)
         left["arm_post"] = sweep(brace, rounded_rectangle(0.05, 0.012, 0.004))
-    parts = {}
-    for name, solid in left.items():
-        parts[f"{name}_left"], parts[f"{name}_right"] = solid, solid.mirrored()
-    return parts
+    return both_sides(left)

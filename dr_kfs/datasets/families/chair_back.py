@@ -17,7 +17,7 @@ __all__ = ["Back", "back_placement", "build_back"]
 
 @dataclass(frozen=True)
 class Back:
-    """Placement of a back that is built flat: x in -width/2..width/2, y from 0 (the seat) to height, around z = 0."""
+    """Placement of a back built flat: x in -width/2..width/2, y from 0 (the seat) to height, around z = 0."""
 
     width: float
     height: float
@@ -124,7 +124,9 @@ def _spindles(choices: Choices, width: float, height: float) -> dict[str, Solid]
     hooped = choices.count("hooped", 0, 1) == 1
     if hooped:
         angles = np.linspace(0, np.pi, 17)
-        hoop = np.stack([np.cos(angles) * width / 2, np.sin(angles) ** 0.6 * height - 0.02, 0 * angles], axis=1)
+        hoop = np.stack(
+            [np.cos(angles) * width / 2, np.sin(angles) ** 0.6 * height - 0.02, 0 * angles], axis=1
+        )
         parts["rail_top"] = sweep(hoop, circle(0.4 * thickness, sides=10), up=(0, 0, 1))
     else:
         parts["rail_top"] = _crest(choices, width, height, thickness)

@@ -1,4 +1,4 @@
-"""Lamps that stand, hang or reach: "base", "stem", "shade", "bulb", "arm_0", "joint_0", "leg_0", "shade_0", ..."""
+"""Lamps that stand, hang or reach: "base", "stem", "shade", "bulb", "arm_0", "joint_0", "leg_0", ..."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from dr_kfs.datasets.choices import Choices, Requirement, StyleOptions
 from dr_kfs.datasets.families.lamp_shade import SHADES, build_head
+from dr_kfs.datasets.families.placement import on_floor
 from dr_kfs.datasets.outlines import rounded_path, rounded_rectangle
 from dr_kfs.datasets.primitives import Solid, box, cylinder, ellipsoid, join, lathe, sweep, tube
 
@@ -40,10 +41,16 @@ OPTIONS = StyleOptions(
         Requirement("mount", ("floor",), "body", ("stem", "tripod", "articulated", "arc")),
         Requirement("mount", ("desk",), "body", ("stem", "turned", "tripod", "articulated", "gooseneck")),
         Requirement("heads", ("three", "five"), "body", ("stem", "cord")),
-        Requirement("heads", ("three", "five"), "shade", ("cone", "bell", "dome", "globe", "spot", "bare", "tulip")),
+        Requirement(
+            "heads", ("three", "five"), "shade", ("cone", "bell", "dome", "globe", "spot", "bare", "tulip")
+        ),
         Requirement("body", ("articulated", "gooseneck"), "shade", ("cone", "dome", "bell", "spot", "bare")),
-        Requirement("body", ("turned", "tripod"), "shade", ("cone", "drum", "bell", "pyramid", "pleated", "globe")),
-        Requirement("body", ("arc", "bracket"), "shade", ("cone", "dome", "bell", "globe", "spot", "drum", "pyramid")),
+        Requirement(
+            "body", ("turned", "tripod"), "shade", ("cone", "drum", "bell", "pyramid", "pleated", "globe")
+        ),
+        Requirement(
+            "body", ("arc", "bracket"), "shade", ("cone", "dome", "bell", "globe", "spot", "drum", "pyramid")
+        ),
         Requirement("base", _BASES, "body", ("stem", "turned", "articulated", "arc", "gooseneck")),
         Requirement("base", ("none",), "body", ("tripod", "cord", "bracket", "turned")),
         Requirement("base", ("feet",), "body", ("stem", "articulated")),
@@ -90,7 +97,8 @@ def build(choices: Choices) -> dict[str, Solid]:
         suffix = f"_{i}" if len(heads) > 1 else ""
         for name, solid in build_head(choices, height, small).items():
             parts[name + suffix] = solid.rotated("x", flip - head.tip).translated(*head.position)
-    return parts | _switch(choices, parts, heads[0])
+    parts |= _switch(choices, parts, heads[0])
+    return parts if choices.style["mount"] in ("pendant", "wall") else on_floor(parts)
 
 
 def _base(choices: Choices, height: float) -> dict[str, Solid]:
@@ -114,7 +122,13 @@ def _base(choices: Choices, height: float) -> dict[str, Solid]:
     profiles = {
         "disc": [[reach, 0], [reach, 0.7 * thick], [0.94 * reach, thick], [0.05, thick], [0.02, 1.6 * thick]],
         "dome": [[reach, 0], *np.stack([reach * np.cos(share), 0.01 + 2.5 * thick * np.sin(share)], 1)[:-1]],
-        "step": [[reach, 0], [reach, thick], [0.7 * reach, thick], [0.68 * reach, 2 * thick], [0.03, 2.3 * thick]],
+        "step": [
+            [reach, 0],
+            [reach, thick],
+            [0.7 * reach, thick],
+            [0.68 * reach, 2 * thick],
+            [0.03, 2.3 * thick],
+        ],
     }
     return {"base": lathe(np.array(profiles[kind], dtype=np.float64), segments=32)}
 
@@ -125,7 +139,9 @@ def _stem(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Head]
     parts: dict[str, Solid] = {"stem": cylinder(radius, (0, 0.01, 0), (0, height, 0), sides=14)}
     for i in range(rings):
         y = height * (0.12 + 0.6 * (i + 0.5) / rings)
-        parts[f"ring_{i}"] = ellipsoid((2.0 * radius, 1.2 * radius, 2.0 * radius), (0, y, 0), segments=14, rings=7)
+        parts[f"ring_{i}"] = ellipsoid(
+            (2.0 * radius, 1.2 * radius, 2.0 * radius), (0, y, 0), segments=14, rings=7
+        )
     return parts, [Head(np.array([0.0, height, 0.0]))]
 
 
@@ -142,7 +158,9 @@ def _turned(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Hea
         np.abs(np.sin(np.pi * choices.count("body_balls", 2, 4) * share)) ** 0.7,
         1 - share**0.6,
     ]
-    radius = np.maximum(wide * curves[kind], 0.16 * wide) * (1.0 - 0.25 * choices.size("body_taper", 0, 1) * share)
+    radius = np.maximum(wide * curves[kind], 0.16 * wide) * (
+        1.0 - 0.25 * choices.size("body_taper", 0, 1) * share
+    )
     profile = np.stack([radius, 0.008 + share * (top - 0.008)], axis=1)
     neck = cylinder(max(0.14 * wide, 0.008), (0, top - 0.01, 0), (0, height, 0), sides=12)
     return {"body": lathe(profile, segments=28), "stem": neck}, [Head(np.array([0.0, height, 0.0]))]
@@ -158,7 +176,9 @@ def _tripod(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Hea
     }
     path = np.array([[0.02, hub + 0.005, 0], [reach, 0.0, 0]])
     for i in range(3):
-        leg = sweep(path, rounded_rectangle(2 * radius, 2 * radius, 0.6 * radius), scales=np.array([1.0, 0.65]))
+        leg = sweep(
+            path, rounded_rectangle(2 * radius, 2 * radius, 0.6 * radius), scales=np.array([1.0, 0.65])
+        )
         parts[f"leg_{i}"] = leg.rotated("y", -90 + 120 * i)
     if choices.count("leg_ring", 0, 1):
         y = 0.35 * hub
@@ -210,10 +230,20 @@ def _arc(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Head]]
 def _gooseneck(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Head]]:
     reach = choices.size("neck_reach", 0.3, 0.6) * height
     dip = choices.size("neck_dip", 0.05, 0.25) * height
-    points = [(0, 0.01, 0), (0, 0.6 * height, -0.05), (0, 1.05 * height, 0.3 * reach), (0, height - dip, reach)]
+    points = [
+        (0, 0.01, 0),
+        (0, 0.6 * height, -0.05),
+        (0, 1.05 * height, 0.3 * reach),
+        (0, height - dip, reach),
+    ]
     share = np.linspace(0, 1, 18)[:, None]
     a, b, c, d = (np.array(point) for point in points)
-    path = (1 - share) ** 3 * a + 3 * share * (1 - share) ** 2 * b + 3 * share**2 * (1 - share) * c + share**3 * d
+    path = (
+        (1 - share) ** 3 * a
+        + 3 * share * (1 - share) ** 2 * b
+        + 3 * share**2 * (1 - share) * c
+        + share**3 * d
+    )
     radius = choices.size("stem_radius", 0.008, 0.02) * 0.8
     return {"stem": tube(path, radius)}, [Head(path[-1], choices.size("shade_tip", -10, 45))]
 
@@ -222,7 +252,9 @@ def _cord(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Head]
     """Ceiling canopy at y = height, and a cord or rod to the shade."""
     length = choices.size("cord_length", 0.35, 0.7) * height
     canopy = lathe(np.array([[0.01, height - 0.04], [0.055, height - 0.02], [0.06, height]]), segments=20)
-    cord = cylinder(choices.size("cord_radius", 0.003, 0.008), (0, height - 0.02, 0), (0, height - length, 0), sides=8)
+    cord = cylinder(
+        choices.size("cord_radius", 0.003, 0.008), (0, height - 0.02, 0), (0, height - length, 0), sides=8
+    )
     return {"canopy": canopy, "cord": cord}, [Head(np.array([0.0, height - length, 0.0]))]
 
 
@@ -237,7 +269,9 @@ def _bracket(choices: Choices, height: float) -> tuple[dict[str, Solid], list[He
     scroll = choices.count("bracket_scroll", 0, 1)
     parts: dict[str, Solid] = {"base": plate, "arm_0": tube(path, 0.009)}
     if scroll:
-        brace = rounded_path([(0, start[1] - 0.4 * tall, 0.015), (0, start[1] - 0.3 * tall, 0.6 * reach), path[5]], 0.2)
+        brace = rounded_path(
+            [(0, start[1] - 0.4 * tall, 0.015), (0, start[1] - 0.3 * tall, 0.6 * reach), path[5]], 0.2
+        )
         parts["arm_1"] = tube(brace, 0.006, sides=8)
     return parts, [Head(end)]
 

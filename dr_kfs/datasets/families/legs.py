@@ -28,7 +28,12 @@ def leg_section(choices: Choices, thickness: float) -> np.ndarray:
 
 
 def corner_legs(
-    choices: Choices, feet: Sequence[tuple[float, float]], top: float, thickness: float, *, bottom: float = 0.0
+    choices: Choices,
+    feet: Sequence[tuple[float, float]],
+    top: float,
+    thickness: float,
+    *,
+    bottom: float = 0.0,
 ) -> tuple[dict[str, Solid], list[Leg]]:
     """Legs "leg_0".. from `top` down to the floor below the given places (x, z) under the seat or table top.
 
@@ -57,7 +62,9 @@ def _centre_line(place: tuple[float, float], bottom: float, top: float, splay: f
 
     def leg(y: float) -> np.ndarray:
         share = (y - bottom) / (top - bottom)
-        reach = splay * (top - bottom) * (1 - share) + sway * (top - bottom) * np.sin(2 * np.pi * (share - 0.5))
+        reach = splay * (top - bottom) * (1 - share) + sway * (top - bottom) * np.sin(
+            2 * np.pi * (share - 0.5)
+        )
         return np.array([place[0], y, place[1]]) + reach * outward
 
     return leg

@@ -8,6 +8,7 @@ import numpy as np
 
 from dr_kfs.datasets.choices import Choices, Requirement, StyleOptions
 from dr_kfs.datasets.families.legs import BARS, LEG_SHAPES, SECTIONS, bars_between, corner_legs
+from dr_kfs.datasets.families.placement import on_floor
 from dr_kfs.datasets.outlines import circle, ellipse, rounded_path, rounded_rectangle, smooth
 from dr_kfs.datasets.primitives import Solid, box, cylinder, join, lathe, slab, sweep, tube
 
@@ -46,7 +47,9 @@ OPTIONS = StyleOptions(
         Requirement("base", ("three",), "top", ("round", "octagon", "oval")),
         Requirement("storage", ("shelf",), "base", ("four", "three", "panel", "frame", "hairpin")),
         Requirement("storage", ("shelf",), "bars", ("none",)),
-        Requirement("storage", ("drawer", "drawers", "cabinet"), "base", ("four", "panel", "frame", "hairpin")),
+        Requirement(
+            "storage", ("drawer", "drawers", "cabinet"), "base", ("four", "panel", "frame", "hairpin")
+        ),
         Requirement("storage", ("drawer", "drawers", "cabinet"), "top", ("rectangle",)),
         Requirement("storage", ("cabinet",), "bars", ("none", "sides")),
         Requirement("storage", ("cabinet",), "leg_shape", ("straight", "tapered", "turned")),
@@ -92,7 +95,7 @@ def build(choices: Choices) -> dict[str, Solid]:
         "block": _block,
     }
     parts |= builders[choices.style["base"]](choices, top)
-    return parts | _storage(choices, top)
+    return on_floor(parts | _storage(choices, top))
 
 
 def _top(choices: Choices, top: Top) -> Solid:
@@ -111,7 +114,9 @@ def _top(choices: Choices, top: Top) -> Solid:
 
 def _corner(choices: Choices, top: Top, margin: float) -> tuple[float, float]:
     """Half distances (x, z) between the legs, well inside the top's outline."""
-    shrink = 1.0 if choices.style["top"] == "rectangle" else 0.94 if choices.style["top"] == "rounded" else 0.68
+    shrink = (
+        1.0 if choices.style["top"] == "rectangle" else 0.94 if choices.style["top"] == "rounded" else 0.68
+    )
     return (0.5 * top.width - margin) * shrink, (0.5 * top.depth - margin) * shrink
 
 
@@ -124,6 +129,12 @@ def _legs(choices: Choices, top: Top) -> dict[str, Solid]:
         feet = [(0.87 * reach, 0.5 * reach), (-0.87 * reach, 0.5 * reach), (0.0, -reach)]
     parts, legs = corner_legs(choices, feet, top.bottom + 0.005, thickness)
     parts |= bars_between(choices, legs, top.bottom, 0.8 * thickness)
+    if choices.style["storage"] == "shelf":
+        x_shelf, _, z_shelf = np.abs(legs[0](choices.size("shelf_height", 0.18, 0.5) * top.bottom))
+        outline = rounded_rectangle(2 * x_shelf + 0.02, 2 * z_shelf + 0.02, 0.01)
+        if len(feet) == 3:
+            outline = circle(float(np.hypot(x_shelf, z_shelf)), sides=32)
+        parts["shelf"] = _shelf(choices, top, outline)
     if choices.style["apron"] == "boards":
         tall = choices.size("apron_height", 0.05, 0.12) * min(1.0, 2 * top.top)
         y, board = top.bottom - tall / 2, 0.35 * thickness
@@ -132,6 +143,11 @@ def _legs(choices: Choices, top: Top) -> dict[str, Solid]:
         for name, side in (("left", 1), ("right", -1)):
             parts[f"apron_{name}"] = box((board, tall, 2 * z), (side * x, y, 0))
     return parts
+
+
+def _shelf(choices: Choices, top: Top, outline: np.ndarray) -> Solid:
+    y = choices.size("shelf_height", 0.18, 0.5) * top.bottom
+    return slab(outline, y - 0.01, y + 0.01, bevel=0.004)
 
 
 def _pedestal(choices: Choices, top: Top) -> dict[str, Solid]:
@@ -143,7 +159,11 @@ def _pedestal(choices: Choices, top: Top) -> dict[str, Solid]:
     bulge = choices.size("column_bulge", 0.8, 1.9)
     low = 0.09 if footed else 0.0
     column = [[radius, low + 0.06], [bulge * radius, 0.4 * top.bottom], [0.8 * radius, 0.75 * top.bottom]]
-    head = [[1.2 * radius, top.bottom - 0.03], [3 * radius, top.bottom - 0.012], [3 * radius, top.bottom + 0.004]]
+    head = [
+        [1.2 * radius, top.bottom - 0.03],
+        [3 * radius, top.bottom - 0.012],
+        [3 * radius, top.bottom + 0.004],
+    ]
     foot = [[1.3 * radius, low - 0.02]] if footed else [[reach, 0], [reach, 0.02], [0.8 * reach, 0.03]]
     solid = lathe(np.array([*foot, *column, *head]), segments=24)
     places = [0.27 * top.width, -0.27 * top.width] if double else [0.0]
@@ -181,7 +201,9 @@ def _trestle(choices: Choices, top: Top) -> dict[str, Solid]:
         else:
             size = (1.1 * thickness, y, 2.2 * thickness)
             parts[f"leg_{i}"] = box(size, (side * x, y / 2, 0), bevel=0.004)
-            parts[f"foot_{name}"] = box((thickness, thickness, 2 * half), (side * x, thickness / 2, 0), bevel=0.01)
+            parts[f"foot_{name}"] = box(
+                (thickness, thickness, 2 * half), (side * x, thickness / 2, 0), bevel=0.01
+            )
     height = choices.size("bar_height", 0.25, 0.6) * top.bottom if not leaning else 0.35 * top.bottom
     parts["bar_0"] = box((2 * x, 1.4 * thickness, 0.5 * thickness), (0, height, 0), bevel=0.003)
     return parts
@@ -225,7 +247,11 @@ def _hairpin(choices: Choices, top: Top) -> dict[str, Solid]:
     spread, y = choices.size("rod_spread", 0.05, 0.09), top.bottom + 0.004
     parts = {}
     for i, (sx, sz) in enumerate([(1, 1), (-1, 1), (-1, -1), (1, -1)]):
-        points = [(sx * (x - 2 * spread), y, sz * z), (sx * x, radius, sz * z), (sx * x, y, sz * (z - 2 * spread))]
+        points = [
+            (sx * (x - 2 * spread), y, sz * z),
+            (sx * x, radius, sz * z),
+            (sx * x, y, sz * (z - 2 * spread)),
+        ]
         parts[f"leg_{i}"] = tube(rounded_path(points, 0.03), radius)
     return parts
 
@@ -272,15 +298,15 @@ def _storage(choices: Choices, top: Top) -> dict[str, Solid]:
     if choices.style["base"] == "frame":
         x = 0.5 * top.width - thickness - choices.sizes["leg_inset"] * top.width
     if kind == "shelf":
-        y = choices.size("shelf_height", 0.18, 0.5) * top.bottom
         grow = 0.02 if choices.style["top"] in ("rectangle", "rounded") else 0.0
         outline = rounded_rectangle(2 * x + grow, 2 * z + grow, 0.01)
-        if choices.style["base"] == "three":
-            outline = circle(0.4 * top.depth, sides=32)
-        return {"shelf": slab(outline, y, y + 0.02, bevel=0.004)}
+        return {} if choices.style["base"] in ("four", "three") else {"shelf": _shelf(choices, top, outline)}
     deep = 2 * z
     if kind == "cabinet":
-        wide, tall = choices.size("cabinet_width", 0.26, 0.4) * top.width, choices.size("cabinet_height", 0.6, 0.92)
+        wide, tall = (
+            choices.size("cabinet_width", 0.26, 0.4) * top.width,
+            choices.size("cabinet_height", 0.6, 0.92),
+        )
         return _chest("cabinet", x - wide / 2, top.bottom, (wide, tall * top.bottom, deep), (3, 1))
     tall = choices.size("drawer_height", 0.09, 0.16) * min(1.0, 2 * top.top)
     columns = 1 if kind == "drawer" else choices.count("drawer_columns", 2, 3)
@@ -297,9 +323,7 @@ def _chest(
     wide, tall, front = width / columns, height / rows, depth / 2
     for i in range(rows * columns):
         centre = (x - width / 2 + (i % columns + 0.5) * wide, top - (i // columns + 0.5) * tall)
-        parts[f"drawer_{i}"] = box(
-            (0.92 * wide, 0.86 * tall, 0.02), (*centre, front + 0.006), bevel=0.004
-        )
+        parts[f"drawer_{i}"] = box((0.92 * wide, 0.86 * tall, 0.02), (*centre, front + 0.006), bevel=0.004)
         knob = cylinder(0.011, (*centre, front + 0.01), (*centre, front + 0.04), sides=10, bevel=0.003)
         parts[f"handle_{i}"] = knob
     return parts

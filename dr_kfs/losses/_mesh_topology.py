@@ -1,0 +1,134 @@
+"""Edges and neighbouring faces of packed meshes, computed once for all batches with the same faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dr_kfs.geometry import Meshes
+
+Reduction = Literal["none", "mean", "sum"]
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The E undirected edges of a batch, each once, item after item."""
+
+    vertices: Tensor
+    """(E, 2) rows of the packed vertices, the smaller first."""
+    counts: tuple[int, ...]
+    """Number of edges of each item."""
+
+
+@dataclass(frozen=True, eq=False)
+class FacePairs:
+    """The P pairs of faces that share an edge, item after item."""
+
+    edge: Tensor
+    """(P, 2) the shared edge, as rows of the packed vertices."""
+    opposite: Tensor
+    """(P, 2) the corner of either face that is not on the edge; two different vertices."""
+    counts: tuple[int, ...]
+    """Number of pairs of each item."""
+
+
+def edges_of(meshes: Meshes) -> Edges:
+    """Unique edges. A face with a repeated corner has the edges of a line, one with three none."""
+    return meshes.derived("edges", lambda: _edges(meshes))
+
+
+def face_pairs_of(meshes: Meshes) -> FacePairs:
+    """All pairs of faces on the same edge: 1 at a manifold edge, k (k - 1) / 2 where k faces meet.
+
+    A face and its own duplicate are no pair: there is nothing to bend.
+    """
+    return meshes.derived("face_pairs", lambda: _face_pairs(meshes))
+
+
+def item_mean(values: Tensor, counts: Sequence[int], valid: Tensor | None = None) -> Tensor:
+    """Mean of each item's values, or of the valid ones; 0 with gradient 0 where there are none.
+
+    Item by item: the sums are pairwise, so accurate, and the same bits in a batch and alone.
+
+    Args:
+        values: (sum of counts,), finite, item after item.
+        counts: B numbers of values.
+        valid: (sum of counts,) which values count; all by default.
+
+    Returns:
+        (B,).
+    """
+    if not counts:
+        return values.new_zeros(0)
+    if valid is None:
+        valid = torch.ones_like(values, dtype=torch.bool)
+    pairs = zip(values.split(list(counts)), valid.split(list(counts)), strict=True)
+    return torch.stack([torch.where(use, part, 0.0).sum() / use.sum().clamp(min=1) for part, use in pairs])
+
+
+def reduce_items(values: Tensor, reduction: Reduction) -> Tensor:
+    """(B,) values as they are, their mean or their sum.
+
+    Raises:
+        ValueError: any other reduction, or the mean of no items.
+    """
+    if reduction == "none":
+        return values
+    if reduction == "sum":
+        return values.sum()
+    if reduction != "mean":
+        raise ValueError(f'Expected a reduction of "none", "mean" or "sum", got {reduction!r}.')
+    if len(values) == 0:
+        raise ValueError("Expected at least one mesh to take the mean of, got an empty batch.")
+    return values.mean()
+
+
+def at_least_float32(meshes: Meshes) -> Tensor:
+    """The packed vertices in float32, or in float64 if they are."""
+    return meshes.vertices.to(torch.promote_types(meshes.dtype, torch.float32))
+
+
+def _half_edges(meshes: Meshes) -> tuple[Tensor, Tensor, Tensor]:
+    """Edges of every face, the smaller vertex first: (3F, 2); a key per edge; the corner opposite."""
+    corners = meshes.faces
+    ends = torch.cat([corners[:, [1, 2]], corners[:, [2, 0]], corners[:, [0, 1]]])
+    opposite = corners.T.flatten()
+    real = ends[:, 0] != ends[:, 1]
+    ends = ends[real].sort(dim=1).values
+    # One integer per edge sorts faster than a pair. int64 holds it up to 3e9 vertices.
+    return ends, ends[:, 0] * len(meshes.vertices) + ends[:, 1], opposite[real]
+
+
+def _edges(meshes: Meshes) -> Edges:
+    _, keys, _ = _half_edges(meshes)
+    keys, size = keys.unique(), max(len(meshes.vertices), 1)
+    ends = torch.stack([keys // size, keys % size], dim=1)
+    return Edges(vertices=ends, counts=_counts(meshes, ends))
+
+
+def _face_pairs(meshes: Meshes) -> FacePairs:
+    ends, keys, opposite = _half_edges(meshes)
+    order = keys.argsort(stable=True)
+    ends, keys, opposite = ends[order], keys[order], opposite[order]
+    _, counts = keys.unique_consecutive(return_counts=True)
+    starts = counts.cumsum(0) - counts
+    # Half-edge number r of its edge (0, 1, ...) pairs with the r before it.
+    rank = torch.arange(len(keys), device=keys.device) - starts.repeat_interleave(counts)
+    second = torch.arange(len(keys), device=keys.device).repeat_interleave(rank)
+    before = torch.arange(len(second), device=keys.device) - (rank.cumsum(0) - rank).repeat_interleave(rank)
+    first = starts.repeat_interleave(counts)[second] + before
+    different = opposite[first] != opposite[second]
+    first, second = first[different], second[different]
+    return FacePairs(
+        edge=ends[second],
+        opposite=torch.stack([opposite[first], opposite[second]], dim=1),
+        counts=_counts(meshes, ends[second]),
+    )
+
+
+def _counts(meshes: Meshes, ends: Tensor) -> tuple[int, ...]:
+    return tuple(torch.bincount(meshes.vertex_item()[ends[:, 0]], minlength=len(meshes)).tolist())

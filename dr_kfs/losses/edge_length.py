@@ -1,0 +1,61 @@
+"""Edge length: keeps edges short, or near a length."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from dr_kfs.geometry import Meshes
+from dr_kfs.losses._mesh_topology import Reduction, at_least_float32, edges_of, item_mean, reduce_items
+
+__all__ = ["EdgeLengthLoss", "edge_length_loss"]
+
+
+def edge_length_loss(
+    meshes: Meshes, *, target: float = 0.0, reduction: Reduction = "mean"
+) -> Float[Tensor, " B"] | Float[Tensor, ""]:
+    """Mean squared deviation of the edges from a length: `mean_e (|e| - target)^2`, every edge once.
+
+    Computed in at least float32.
+
+    Args:
+        meshes: B meshes.
+        target: length [world units], at least 0.
+        reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per mesh).
+
+    Returns:
+        (B,) or a scalar [world units^2]; 0 for a mesh without edges. The gradient is 0 at an edge of length
+        0, which has no direction to grow in.
+
+    Raises:
+        ValueError: a negative target, an unknown reduction, or the mean of an empty batch.
+
+    References:
+        N. Wang et al.: Pixel2Mesh: Generating 3D Mesh Models from Single RGB Images. ECCV 2018.
+    """
+    if not target >= 0.0:
+        raise ValueError(f"Expected a target length of at least 0, got {target}.")
+    vertices, edges = at_least_float32(meshes), edges_of(meshes)
+    squared = (vertices[edges.vertices[:, 1]] - vertices[edges.vertices[:, 0]]).square().sum(dim=1)
+    if target == 0.0:
+        deviation = squared
+    else:
+        # The root of 1 stands in for the root of 0, whose gradient is infinite.
+        exists = squared > 0
+        length = torch.where(exists, torch.where(exists, squared, 1.0).sqrt(), 0.0)
+        deviation = (length - target).square()
+    return reduce_items(item_mean(deviation, edges.counts), reduction)
+
+
+class EdgeLengthLoss(nn.Module):
+    """`edge_length_loss` as a module."""
+
+    def __init__(self, *, target: float = 0.0, reduction: Reduction = "mean") -> None:
+        super().__init__()
+        self.target = target
+        self.reduction: Reduction = reduction
+
+    def forward(self, meshes: Meshes) -> Tensor:
+        """The loss of B meshes."""
+        return edge_length_loss(meshes, target=self.target, reduction=self.reduction)
