@@ -1,20 +1,19 @@
 """DR-KFS: the differentiable perceptual distance between 3D shapes, as a loss and as a metric.
 
-    shape -> views -> PoI maps -> patches -> descriptors -> two-way localized matching -> distance
+shape -> views -> PoI maps -> patches -> descriptors -> two-way localized matching -> distance
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from dr_kfs._view_chunks import Side, ViewChunk, sum_over_chunks
 from dr_kfs.comparison import Comparison, Direction, SeenShape
 from dr_kfs.descriptors import HardNetDescriptor, extract_patches
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
@@ -99,10 +98,11 @@ class DRKFSLoss(nn.Module):
             raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}.')
         if view_chunk < 1:
             raise ValueError(f"view_chunk must be at least 1, got {view_chunk}.")
-        self.renderer = SoftRenderer() if renderer is None else renderer
-        self.detector = GHHDetector() if detector is None else detector
-        self.descriptor = HardNetDescriptor() if descriptor is None else descriptor
-        self.matcher = LocalizedMatcher() if matcher is None else matcher
+        # Any: an injected stage is whatever module keeps the contract above.
+        self.renderer: Any = SoftRenderer() if renderer is None else renderer
+        self.detector: Any = GHHDetector() if detector is None else detector
+        self.descriptor: Any = HardNetDescriptor() if descriptor is None else descriptor
+        self.matcher: Any = LocalizedMatcher() if matcher is None else matcher
         self.normalize: Normalization = normalize
         self.reduction: Reduction = reduction
         self.view_chunk = view_chunk
@@ -134,8 +134,8 @@ class DRKFSLoss(nn.Module):
         """
         ours, theirs = self._in_one_frame(predicted, target)
         chunks = self._view_chunks(views)
-        values = _sum_over_chunks(
-            lambda ours, theirs, chunk: self._chunk_values(ours, theirs, chunk),
+        values = sum_over_chunks(
+            self._chunk_values,
             ours,
             theirs,
             chunks,
@@ -203,7 +203,7 @@ class DRKFSLoss(nn.Module):
 
     # -- the five stages -----------------------------------------------------------------------------------------
 
-    def _describe(self, meshes: Meshes, chunk: slice | list[int]) -> DescribedViews:
+    def _describe(self, meshes: Meshes, chunk: ViewChunk) -> DescribedViews:
         """Meshes in the rig's frame to the descriptors and weights of some views."""
         self._check_device(meshes)
         views = self.renderer(meshes, self.renderer.cameras[chunk])
@@ -225,9 +225,7 @@ class DRKFSLoss(nn.Module):
             descriptors = descriptors.index_copy(0, index, described)
         return descriptors.view(*patches.shape[:3], -1)
 
-    def _chunk_values(
-        self, ours: Meshes | ShapeCode, theirs: Meshes | ShapeCode, chunk: slice | list[int]
-    ) -> Float[Tensor, " B"]:
+    def _chunk_values(self, ours: Side, theirs: Side, chunk: ViewChunk) -> Float[Tensor, " B"]:
         """The part of the distance that some views contribute."""
         a, b = self._described(ours, chunk), self._described(theirs, chunk)
         b = DescribedViews(b.descriptors.expand_as(a.descriptors), b.weights.expand_as(a.weights))
@@ -235,12 +233,12 @@ class DRKFSLoss(nn.Module):
         back = weighted_similarity(self.matcher(b.descriptors, a.descriptors).distance, self._weights(b))
         return (forth + back).sum(1)
 
-    def _described(self, side: Meshes | ShapeCode, chunk: slice | list[int]) -> DescribedViews:
+    def _described(self, side: Side, chunk: ViewChunk) -> DescribedViews:
         if isinstance(side, ShapeCode):
             return DescribedViews(side.descriptors[:, chunk], side.weights[:, chunk])
         return self._describe(side, chunk)
 
-    def _see(self, side: Meshes | ShapeCode, chunk: slice | list[int]) -> SeenShape:
+    def _see(self, side: Side, chunk: ViewChunk) -> SeenShape:
         """Descriptors with the pictures they came from; a code has none."""
         if isinstance(side, ShapeCode):
             return SeenShape(side.descriptors[:, chunk], side.weights[:, chunk], None, None)
@@ -255,7 +253,7 @@ class DRKFSLoss(nn.Module):
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
-    def _in_one_frame(self, predicted: Shape, target: Shape) -> tuple[Meshes | ShapeCode, Meshes | ShapeCode]:
+    def _in_one_frame(self, predicted: Shape, target: Shape) -> tuple[Side, Side]:
         """Both sides checked and normalised; codes keep the frame they have."""
         ours = self._accept(predicted, "predicted")
         theirs = self._accept(target, "target")
@@ -278,7 +276,7 @@ class DRKFSLoss(nn.Module):
             theirs = normalize(theirs, their_frame)
         return ours, theirs
 
-    def _accept(self, shape: Shape, name: str) -> Meshes | ShapeCode:
+    def _accept(self, shape: Shape, name: str) -> Side:
         if isinstance(shape, ShapeCode):
             check_same_settings(shape.settings, self.code_settings(), f"The {name} code", "this loss")
             return shape
@@ -289,7 +287,7 @@ class DRKFSLoss(nn.Module):
             return Frame.identity(len(meshes), device=meshes.device)
         return bounding_frame(meshes)
 
-    def _view_chunks(self, views: list[int] | None) -> list[slice | list[int]]:
+    def _view_chunks(self, views: list[int] | None) -> list[ViewChunk]:
         if views is None:
             starts = range(0, self.view_count, self.view_chunk)
             return [slice(start, min(start + self.view_chunk, self.view_count)) for start in starts]
@@ -300,91 +298,20 @@ class DRKFSLoss(nn.Module):
     def _check_device(self, meshes: Meshes) -> None:
         own = next((buffer.device for buffer in self.buffers()), meshes.device)
         if own != meshes.device:
-            raise ValueError(f'The shape is on {meshes.device}, the loss on {own}: call `loss_fn.to("{meshes.device}")`.')
+            raise ValueError(
+                f'The shape is on {meshes.device}, the loss on {own}: call `loss_fn.to("{meshes.device}")`.'
+            )
 
 
 def _settings(module: nn.Module) -> dict[str, object]:
-    settings = getattr(module, "settings", None)
-    return settings() if callable(settings) else {"type": f"{type(module).__module__}.{type(module).__qualname__}"}
+    describe: Any = getattr(module, "settings", None)
+    if describe is not None:
+        return describe()
+    return {"type": f"{type(module).__module__}.{type(module).__qualname__}"}
 
 
 def _expanded(frame: Frame, count: int) -> Frame:
     return Frame(center=frame.center.expand(count, 3), scale=frame.scale.expand(count))
-
-
-# -- sums over chunks of views, with a gradient that needs no graph over all of them ---------------------------------
-
-
-def _sum_over_chunks(
-    values_of: Callable[[Any, Any, Any], Tensor],
-    ours: Meshes | ShapeCode,
-    theirs: Meshes | ShapeCode,
-    chunks: list[slice | list[int]],
-    *,
-    fused: bool,
-) -> Float[Tensor, " B"]:
-    """`sum_chunk values_of(ours, theirs, chunk)`; see `DRKFSLoss(fused=...)`."""
-    sides = [side for side in (ours, theirs) if isinstance(side, Meshes)]
-    needs_grad = torch.is_grad_enabled() and any(side.vertices.requires_grad for side in sides)
-    # One target for all gathers gradient from every pair, which per-shape scaling cannot express.
-    shared = len(theirs) < len(ours) and isinstance(theirs, Meshes) and theirs.vertices.requires_grad
-    if not fused or not needs_grad or shared:
-        total = values_of(ours, theirs, chunks[0])
-        for chunk in chunks[1:]:
-            total = total + values_of(ours, theirs, chunk)
-        return total
-
-    def with_vertices(vertices: Iterator[Tensor]) -> tuple[Meshes | ShapeCode, Meshes | ShapeCode]:
-        a, b = (side.with_vertices(next(vertices)) if isinstance(side, Meshes) else side for side in (ours, theirs))
-        return a, b
-
-    def run(vertices: tuple[Tensor, ...], chunk: slice | list[int]) -> Tensor:
-        a, b = with_vertices(iter(vertices))
-        return values_of(a, b, chunk)
-
-    items = tuple(side.vertex_item() for side in sides)
-    return _FusedSum.apply(run, chunks, items, *(side.vertices for side in sides))  # type: ignore[no-any-return]
-
-
-class _FusedSum(torch.autograd.Function):
-    """Values and vertex gradients chunk by chunk.
-
-    A vertex belongs to one shape, so the gradient of the *sum* over the batch holds every shape's own gradient;
-    the backward scales it by the shape's incoming gradient.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, run: Any, chunks: Any, items: Any, *vertices: Tensor) -> Tensor:
-        wanted = [index for index, needed in enumerate(ctx.needs_input_grad[3:]) if needed]
-        gradients = [torch.zeros_like(vertices[index]) for index in wanted]
-        total: Tensor | None = None
-        for chunk in chunks:
-            with torch.enable_grad():
-                leaves = tuple(
-                    tensor.detach().requires_grad_(index in wanted) for index, tensor in enumerate(vertices)
-                )
-                values = run(leaves, chunk)
-                parts = torch.autograd.grad(values.sum(), [leaves[index] for index in wanted], allow_unused=True)
-            for gradient, part in zip(gradients, parts, strict=True):
-                if part is not None:
-                    gradient += part
-            total = values.detach() if total is None else total + values.detach()
-        assert total is not None
-        ctx.wanted, ctx.items, ctx.inputs = wanted, items, len(vertices)
-        ctx.save_for_backward(*gradients)
-        return total
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_values: Tensor) -> Any:
-        gradients: list[Tensor | None] = [None] * ctx.inputs
-        for index, gradient in zip(ctx.wanted, ctx.saved_tensors, strict=True):
-            gradients[index] = gradient * _per_vertex(grad_values, ctx.items[index], gradient)
-        return None, None, None, *gradients
-
-
-def _per_vertex(grad_values: Tensor, item: Tensor, gradient: Tensor) -> Tensor:
-    return grad_values.to(gradient.dtype)[item].unsqueeze(-1)
 
 
 @functools.cache
@@ -402,7 +329,7 @@ def drkfs_distance(
 ) -> Float[Tensor, ""] | Float[Tensor, " B"]:
     """DR-KFS with the default stages (or those of `loss`); see `DRKFSLoss` for the formula and the arguments.
 
-        >>> values = drkfs_distance(predicted, target, reduction="none")      # (B,)
+    >>> values = drkfs_distance(predicted, target, reduction="none")      # (B,)
     """
     if loss is None:
         loss = _default_loss(normalize, _device_of(predicted))
@@ -411,4 +338,3 @@ def drkfs_distance(
 
 def _device_of(shape: Shape) -> torch.device:
     return shape.descriptors.device if isinstance(shape, ShapeCode) else as_meshes(shape).device
-

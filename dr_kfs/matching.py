@@ -49,9 +49,7 @@ def match_localized(
         Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1, "Localized Feature matching", Eq. 2.
     """
     if query.shape[:3] != reference.shape[:3] or query.shape[-1] != reference.shape[-1]:
-        raise ValueError(
-            f"match_localized needs equal shapes, got {tuple(query.shape)} and {tuple(reference.shape)}."
-        )
+        raise ValueError(f"match_localized needs equal shapes, got {tuple(query.shape)} and {tuple(reference.shape)}.")
     grid = round(query.shape[2] ** 0.5)
     if grid * grid != query.shape[2]:
         raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
@@ -86,9 +84,7 @@ def _overlap(grid: int, shift: int) -> tuple[slice, slice]:
     return here, slice(here.start + shift, here.stop + shift)
 
 
-def weighted_similarity(
-    distance: Float[Tensor, "B V P"], weights: Float[Tensor, "B V P"]
-) -> Float[Tensor, "B V"]:
+def weighted_similarity(distance: Float[Tensor, "B V P"], weights: Float[Tensor, "B V P"]) -> Float[Tensor, "B V"]:
     """One direction of Eq. 2 per view: `sum_i w_i d_i / sum_i w_i`, 0 where no patch has weight.
 
     The paper writes the sum and not the division; with it, the values have the magnitude of the paper's tables.
@@ -110,4 +106,5 @@ class LocalizedMatcher(nn.Module):
         return match_localized(query, reference, radius=self.radius, temperature=self.temperature)
 
     def settings(self) -> dict[str, object]:
+        """What the result depends on, JSON-able."""
         return {"type": "LocalizedMatcher", "radius": self.radius, "temperature": self.temperature}

@@ -61,6 +61,7 @@ class ShapeCode:
         )
 
     def to(self, device: torch.device | str) -> ShapeCode:
+        """The code on another device."""
         return replace(
             self,
             descriptors=self.descriptors.to(device),
@@ -106,9 +107,7 @@ class ShapeCode:
         return cls(descriptors, weights, Frame(center=center, scale=scale), json.loads(metadata["settings"]))
 
 
-def check_same_settings(
-    ours: dict[str, object], theirs: dict[str, object], our_name: str, their_name: str
-) -> None:
+def check_same_settings(ours: dict[str, object], theirs: dict[str, object], our_name: str, their_name: str) -> None:
     """Raise a ValueError that names every setting in which two codes differ."""
     ours, theirs = json.loads(json.dumps(ours)), json.loads(json.dumps(theirs))
     differences = list(_differences(ours, theirs, ""))

@@ -224,9 +224,7 @@ class TestImportOrder:
         cli = [path for path in SOURCES if "cli" in path.relative_to(REPOSITORY).parts[:2]]
         for path in cli + EXAMPLES:
             for line, imported in imported_modules(path, REPOSITORY):
-                private = [
-                    part for part in imported.split(".") if part.startswith("_") and part != "__init__"
-                ]
+                private = [part for part in imported.split(".") if part.startswith("_") and part != "__init__"]
                 inside = any(imported.startswith(f"dr_kfs.cli.{part}") for part in private)
                 assert inside or not private, f"{path}:{line} imports {imported}"
 
@@ -263,12 +261,9 @@ class TestNames:
         values = [
             node.value
             for node in body
-            if isinstance(node, ast.Assign)
-            and any(ast.unparse(target) == "__all__" for target in node.targets)
+            if isinstance(node, ast.Assign) and any(ast.unparse(target) == "__all__" for target in node.targets)
         ]
-        binds = any(
-            isinstance(node, ast.Import | ast.ImportFrom | ast.Assign | ast.FunctionDef) for node in body
-        )
+        binds = any(isinstance(node, ast.Import | ast.ImportFrom | ast.Assign | ast.FunctionDef) for node in body)
         if not values:
             assert path.name != "__init__.py" or not binds, "a package says what it offers: add __all__"
             return

@@ -124,9 +124,7 @@ class TestWheel:
         assert not any("pytorch3d" in line for line in requirements)
         assert not any("==" in line.split(";")[0] for line in requirements), "ranges, no pins"
         # They demand one exact torch.
-        heavy = {
-            line.split("extra==")[-1] for line in requirements if line.startswith(("timm", "torchvision"))
-        }
+        heavy = {line.split("extra==")[-1] for line in requirements if line.startswith(("timm", "torchvision"))}
         assert heavy == {"'all'", "'backbones'"}
 
     def test_finds_its_weights(self, wheel: Path, tmp_path: Path, expected_weights: list[str]):
@@ -141,9 +139,7 @@ class TestWheel:
 
 
 class TestEditableInstall:
-    def test_finds_the_weights_of_the_checkout(
-        self, source: Path, tmp_path: Path, expected_weights: list[str]
-    ):
+    def test_finds_the_weights_of_the_checkout(self, source: Path, tmp_path: Path, expected_weights: list[str]):
         site = tmp_path / "site"
         pip("install", "--target", site, "--editable", source, cwd=tmp_path)
         assert import_from(site, cwd=tmp_path) == {

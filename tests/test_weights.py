@@ -260,9 +260,7 @@ class TestRegisterWeights:
         with pytest.raises(ValueError, match=r'tensor "bias".*not finite'):
             register(tmp_path, tensors={"bias": torch.tensor([0.0, value])})
 
-    def test_without_a_directory_writes_to_the_checkout(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ):
+    def test_without_a_directory_writes_to_the_checkout(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         def register_here() -> WeightsEntry:
             return register_weights(
                 "mine",

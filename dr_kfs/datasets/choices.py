@@ -51,14 +51,10 @@ class StyleOptions:
         """
         for option, word in given.items():
             if option not in self.options:
-                raise ValueError(
-                    f"unknown style option {option!r} of {self.family}; it has {sorted(self.options)}"
-                )
+                raise ValueError(f"unknown style option {option!r} of {self.family}; it has {sorted(self.options)}")
             if word not in self.options[option]:
                 words = list(self.options[option])
-                raise ValueError(
-                    f"unknown word {word!r} for style option {option!r} of {self.family}; use {words}"
-                )
+                raise ValueError(f"unknown word {word!r} for style option {option!r} of {self.family}; use {words}")
         for rule in self.requirements:
             if not rule.holds(given):
                 word, other = given[rule.option], given[rule.other]
@@ -92,9 +88,7 @@ class StyleOptions:
 class Choices:
     """The style of one shape, and its sizes, drawn when the builder asks for them and remembered by name."""
 
-    def __init__(
-        self, options: StyleOptions, seed: int, style: Mapping[str, str], sizes: Mapping[str, Number]
-    ):
+    def __init__(self, options: StyleOptions, seed: int, style: Mapping[str, str], sizes: Mapping[str, Number]):
         self.style: dict[str, str] = options.resolve(seed, style)
         self.sizes: dict[str, float] = {}
         self._given = dict(sizes)

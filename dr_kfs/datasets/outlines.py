@@ -23,7 +23,6 @@ __all__ = [
     "rounded_path",
     "rounded_rectangle",
     "smooth",
-    "trapezoid",
 ]
 
 
@@ -53,11 +52,6 @@ def rectangle(width: Number, height: Number) -> np.ndarray:
     return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * np.array([width / 2, height / 2])
 
 
-def trapezoid(bottom: Number, top: Number, height: Number) -> np.ndarray:
-    """Symmetric trapezoid around the origin, `bottom` wide at y = -height/2, `top` wide at y = height/2."""
-    return np.array([[-bottom, -height], [bottom, -height], [top, height], [-top, height]]) / 2
-
-
 def rounded_rectangle(width: Number, height: Number, radius: Number, *, steps: int = 1) -> np.ndarray:
     """Rectangle whose corners are arcs of `steps` chords (steps = 1: a chamfer); radius is clipped to fit."""
     radius = min(radius, 0.49 * width, 0.49 * height)
@@ -70,9 +64,7 @@ def rounded_rectangle(width: Number, height: Number, radius: Number, *, steps: i
     return np.concatenate(corners)
 
 
-def arc(
-    centre: tuple[Number, Number], radius: Number, start: Number, stop: Number, *, steps: int = 8
-) -> np.ndarray:
+def arc(centre: tuple[Number, Number], radius: Number, start: Number, stop: Number, *, steps: int = 8) -> np.ndarray:
     """Open arc of steps + 1 points from `start` to `stop` [degrees], both ends included."""
     angles = np.radians(np.linspace(start, stop, steps + 1))
     return np.array(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -100,9 +92,7 @@ def smooth(outline: np.ndarray, *, rounds: int = 1, ratio: Number = 0.2) -> np.n
     """Cut every corner of a closed outline `rounds` times (Chaikin): rounder, never outside the hull."""
     for _ in range(rounds):
         following = np.roll(outline, -1, axis=0)
-        cut = np.stack(
-            [outline * (1 - ratio) + following * ratio, outline * ratio + following * (1 - ratio)], 1
-        )
+        cut = np.stack([outline * (1 - ratio) + following * ratio, outline * ratio + following * (1 - ratio)], 1)
         outline = cut.reshape(-1, 2)
     return outline
 

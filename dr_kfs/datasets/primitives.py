@@ -212,9 +212,7 @@ def lathe(profile: np.ndarray, *, segments: int = 24, closed: bool = False) -> S
         np.stack([np.zeros(segments, dtype=np.int64), around[0], middle[0]], axis=1),
         np.stack([np.full(segments, last), middle[-1], around[-1]], axis=1),
     ]
-    return _outward(
-        np.concatenate([rings[0, :1], rings[1:-1].reshape(-1, 3), rings[-1, :1]]), np.concatenate(faces)
-    )
+    return _outward(np.concatenate([rings[0, :1], rings[1:-1].reshape(-1, 3), rings[-1, :1]]), np.concatenate(faces))
 
 
 def shell_of_revolution(profile: np.ndarray, thickness: Number, *, segments: int = 28) -> Solid:
@@ -232,9 +230,7 @@ def shell_of_revolution(profile: np.ndarray, thickness: Number, *, segments: int
     return lathe(np.concatenate([profile, inner[::-1]]), segments=segments, closed=not capped)
 
 
-def frustum(
-    bottom_radius: Number, top_radius: Number, bottom: Number, top: Number, *, segments: int = 20
-) -> Solid:
+def frustum(bottom_radius: Number, top_radius: Number, bottom: Number, top: Number, *, segments: int = 20) -> Solid:
     """Upright cone frustum between two heights; a radius of 0 makes a cone."""
     return lathe(np.array([[bottom_radius, bottom], [top_radius, top]]), segments=segments)
 
@@ -340,15 +336,11 @@ def sheet(rows: np.ndarray, thickness: Number, *, columns: int = 8) -> Solid:
         ring[:, 0], ring[:, 1], ring[:, 2] = left + (right - left) * across, y, z
     corners = np.arange(columns)
     mirror = 2 * columns + 1 - corners
-    caps = np.concatenate(
-        [np.stack([corners, corners + 1, mirror - 1], 1), np.stack([corners, mirror - 1, mirror], 1)]
-    )
+    caps = np.concatenate([np.stack([corners, corners + 1, mirror - 1], 1), np.stack([corners, mirror - 1, mirror], 1)])
     return loft(rings, caps=caps)
 
 
-def wing(
-    stations: Sequence[tuple[Point, Number]], *, thickness: Number = 0.12, upright: bool = False
-) -> Solid:
+def wing(stations: Sequence[tuple[Point, Number]], *, thickness: Number = 0.12, upright: bool = False) -> Solid:
     """Lifting surface: airfoils lofted from root to tip.
 
     Args:

@@ -62,6 +62,11 @@ class LabelledShape:
     """Every choice made, fit for JSON: "seed", "style" {option: word}, "sizes" {name: number}, "edits"."""
     parts: dict[str, Part]
 
+    def __repr__(self) -> str:
+        faces = sum(len(part.faces) for part in self.parts.values())
+        seed = self.parameters["seed"]
+        return f"LabelledShape({self.family!r}, seed={seed}, parts={list(self.parts)}, {faces} faces)"
+
     def part_names(self, *patterns: str) -> list[str]:
         """Names of the parts that match any of the glob patterns, in order; without a pattern all names.
 
@@ -70,9 +75,7 @@ class LabelledShape:
         """
         for pattern in patterns:
             if not any(fnmatchcase(name, pattern) for name in self.parts):
-                raise ValueError(
-                    f"no part of this {self.family} matches {pattern!r}; it has {list(self.parts)}"
-                )
+                raise ValueError(f"no part of this {self.family} matches {pattern!r}; it has {list(self.parts)}")
         chosen = patterns or ("*",)
         return [name for name in self.parts if any(fnmatchcase(name, pattern) for pattern in chosen)]
 
@@ -105,9 +108,7 @@ class LabelledShape:
         """
         gone = set(self.part_names(*patterns)) if patterns else set()
         if len(gone) == len(self.parts):
-            raise ValueError(
-                f"{list(patterns)} matches every part of this {self.family}: nothing would be left"
-            )
+            raise ValueError(f"{list(patterns)} matches every part of this {self.family}: nothing would be left")
         return self._edited("without", patterns, {n: part for n, part in self.parts.items() if n not in gone})
 
     def only(self, *patterns: str) -> LabelledShape:
@@ -120,9 +121,7 @@ class LabelledShape:
         step = np.asarray(offset, dtype=np.float64)
         return self.transformed(pattern, lambda vertices: vertices + step)
 
-    def scaled(
-        self, pattern: str, factors: Number | Point, *, about: Anchor | Point = "center"
-    ) -> LabelledShape:
+    def scaled(self, pattern: str, factors: Number | Point, *, about: Anchor | Point = "center") -> LabelledShape:
         """Each matching part stretched by `factors` (one, or x, y, z; all positive) about its own anchor.
 
         Args:
@@ -132,9 +131,7 @@ class LabelledShape:
         """
         stretch = np.broadcast_to(np.asarray(factors, dtype=np.float64), (3,))
         if not (stretch > 0).all():
-            raise ValueError(
-                f"factors must be positive, got {factors}; a mirrored part would turn inside out"
-            )
+            raise ValueError(f"factors must be positive, got {factors}; a mirrored part would turn inside out")
         return self.transformed(pattern, lambda v: _anchor(v, about) + (v - _anchor(v, about)) * stretch)
 
     def rotated(
@@ -171,9 +168,7 @@ class LabelledShape:
             part = parts[name]
             length = float(np.ptp(part.vertices, axis=0).max())
             finer = refine(Solid(part.vertices, part.faces), length / steps)
-            parts[name] = Part(
-                name, _bend(finer.vertices, "xyz".index(axis), np.radians(degrees)), finer.faces
-            )
+            parts[name] = Part(name, _bend(finer.vertices, "xyz".index(axis), np.radians(degrees)), finer.faces)
         return self._edited("bent", (pattern,), parts)
 
     def refined(self, pattern: str = "*", *, longest: Number) -> LabelledShape:
@@ -192,9 +187,7 @@ class LabelledShape:
             vertices = np.asarray(function(before.vertices.copy()), dtype=np.float64)
             if vertices.shape != before.vertices.shape:
                 wanted = before.vertices.shape
-                raise ValueError(
-                    f"function must return {wanted} vertices of part {name!r}, got {vertices.shape}"
-                )
+                raise ValueError(f"function must return {wanted} vertices of part {name!r}, got {vertices.shape}")
             parts[name] = Part(name, vertices, before.faces)
         return self._edited("transformed", (pattern,), parts)
 
@@ -290,9 +283,7 @@ def _bend(vertices: np.ndarray, axis: int, angle: float) -> np.ndarray:
     """Vertices bent in the plane across `axis`: arc length along the longest side, the low end in place."""
     first, second = (axis + 1) % 3, (axis + 2) % 3
     low, high = vertices.min(axis=0), vertices.max(axis=0)
-    along, across = (
-        (first, second) if high[first] - low[first] >= high[second] - low[second] else (second, first)
-    )
+    along, across = (first, second) if high[first] - low[first] >= high[second] - low[second] else (second, first)
     length = high[along] - low[along]
     if abs(angle) < 1e-9 or length <= 0:
         return vertices.copy()

@@ -38,9 +38,7 @@ class HardNetDescriptor(nn.Module):
         on photographs (UBC PhotoTour); ours on PoI maps of rendered shapes.
     """
 
-    def __init__(
-        self, weights: str = DEFAULT_DESCRIPTOR, *, floor: float = 1e-2, kornia_compat: bool = False
-    ) -> None:
+    def __init__(self, weights: str = DEFAULT_DESCRIPTOR, *, floor: float = 1e-2, kornia_compat: bool = False) -> None:
         super().__init__()
         self.weights = weights
         self.fingerprint = weights_fingerprint(weights)
@@ -64,6 +62,7 @@ class HardNetDescriptor(nn.Module):
         return nn.functional.normalize(x.flatten(1), dim=1, eps=1e-8)
 
     def settings(self) -> dict[str, object]:
+        """What the result depends on, JSON-able."""
         return {
             "type": "HardNetDescriptor",
             "weights": self.weights,

@@ -38,11 +38,12 @@ def normalize_patches(
     """Zero mean, unit deviation: `(x - mean) / (std + floor)`, with the gradient through mean and std.
 
     HardNet's own code (and kornia's) detaches mean and std and divides by `std + 1e-6`: its gradient on a blank patch
-    reaches 3e5 and is not the gradient of the value. `kornia_compat=True` does exactly that.
+    reaches 3e5 and is not the gradient of the value.
 
     Args:
         patches: PoI values [0, 1].
         floor: keeps faint patches faint and blank ones at 0 [PoI].
+        kornia_compat: do exactly as kornia does.
     """
     mean = patches.mean((-2, -1), keepdim=True)
     if kornia_compat:

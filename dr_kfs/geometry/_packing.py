@@ -28,9 +28,7 @@ def repeat(values: Tensor, counts: Sequence[int], device: torch.device) -> Tenso
     )
 
 
-def gather(
-    starts: Sequence[int], items: Sequence[int], device: torch.device
-) -> tuple[Tensor, tuple[int, ...], Tensor]:
+def gather(starts: Sequence[int], items: Sequence[int], device: torch.device) -> tuple[Tensor, tuple[int, ...], Tensor]:
     """How to gather some items of a packed tensor, without a loop over them on the device.
 
     Args:
@@ -105,8 +103,7 @@ def pack(
     """
     if len(vertices) != len(faces):
         raise ValueError(
-            "Expected one face array per vertex array, "
-            f"got {len(vertices)} vertex and {len(faces)} face arrays."
+            f"Expected one face array per vertex array, got {len(vertices)} vertex and {len(faces)} face arrays."
         )
     if len(vertices) == 0:
         raise ValueError("Expected at least one mesh, got none.")

@@ -34,13 +34,9 @@ def trimesh_arrays(value: Any, item: int, limit: float) -> tuple[np.ndarray, np.
         ValueError: a scene without a triangle mesh, or a finite coordinate beyond `limit`.
     """
     if not is_trimesh(value):
-        raise TypeError(
-            f"item {item}: expected a trimesh.Trimesh or trimesh.Scene, got {type(value).__name__}."
-        )
+        raise TypeError(f"item {item}: expected a trimesh.Trimesh or trimesh.Scene, got {type(value).__name__}.")
     is_scene = hasattr(value, "geometry")
-    vertices, faces = (
-        _placed(value, item) if is_scene else (np.asarray(value.vertices), np.asarray(value.faces))
-    )
+    vertices, faces = _placed(value, item) if is_scene else (np.asarray(value.vertices), np.asarray(value.faces))
     check_range(vertices, limit, item)
     return vertices, faces
 

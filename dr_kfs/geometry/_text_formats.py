@@ -47,9 +47,7 @@ def read_obj(text: str) -> Arrays:
     outside = (faces >= len(vertices)).any(axis=1).nonzero()[0]
     if len(outside):
         largest = faces[outside[0]].max() + 1
-        raise ValueError(
-            f"line {lines[outside[0]]}: a face refers to vertex {largest}, there are {len(vertices)}"
-        )
+        raise ValueError(f"line {lines[outside[0]]}: a face refers to vertex {largest}, there are {len(vertices)}")
     return vertices, faces
 
 
@@ -120,9 +118,7 @@ def _obj_index(word: str, count: int, where: str) -> int:
     except ValueError:
         raise ValueError(f"{where}: a face needs vertex numbers, got {word!r}") from None
     if index == 0 or index < -count:
-        raise ValueError(
-            f"{where}: a face refers to vertex {index}, there are {count} so far, counted from 1"
-        )
+        raise ValueError(f"{where}: a face refers to vertex {index}, there are {count} so far, counted from 1")
     return index - 1 if index > 0 else count + index
 
 

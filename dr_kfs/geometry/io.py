@@ -118,9 +118,7 @@ def _load(path: Path, dtype: torch.dtype) -> Meshes:
         if not isinstance(error, ValueError) or not came:
             came = f"{type(error).__name__}: {came}".rstrip(": ")
         if suffix == ".ply" and "unexpected length" in came:
-            came = (
-                "truncated, or binary with polygons of several sizes, which is not supported: triangulate it"
-            )
+            came = "truncated, or binary with polygons of several sizes, which is not supported: triangulate it"
         raise ValueError(
             f"{path}: expected a triangle mesh as {suffix[1:].upper()}, and could not read one: {came[:400]}."
         ) from error
@@ -201,9 +199,7 @@ def _check_stl(data: bytes) -> None:
         return
     text = data.lower()
     if text.rfind(b"endsolid") <= text.rfind(b"facet normal"):
-        raise ValueError(
-            "neither a whole ASCII solid nor the bytes that a binary header announces (truncated?)"
-        )
+        raise ValueError("neither a whole ASCII solid nor the bytes that a binary header announces (truncated?)")
 
 
 def _check_gltf(data: bytes) -> None:
@@ -212,8 +208,7 @@ def _check_gltf(data: bytes) -> None:
     if data[:4] == b"glTF":
         if int.from_bytes(data[8:12], "little") > len(data):
             raise ValueError(
-                f"{len(data)} bytes where the header announces {int.from_bytes(data[8:12], 'little')} "
-                "(truncated?)"
+                f"{len(data)} bytes where the header announces {int.from_bytes(data[8:12], 'little')} (truncated?)"
             )
         text = data[20 : 20 + int.from_bytes(data[12:16], "little")]
     tree = json.loads(text.decode("utf-8"))
@@ -228,6 +223,4 @@ def _check_gltf(data: bytes) -> None:
         for primitive in mesh.get("primitives", []):
             position = primitive.get("attributes", {}).get("POSITION")
             if position is not None and accessors[position].get("normalized"):
-                raise ValueError(
-                    "its vertices are normalised integers (KHR_mesh_quantization). Export it without"
-                )
+                raise ValueError("its vertices are normalised integers (KHR_mesh_quantization). Export it without")

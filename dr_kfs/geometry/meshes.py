@@ -132,10 +132,7 @@ class Meshes:
             TypeError: something is neither a Trimesh nor a Scene.
         """
         each_mesh = mesh if shape_types.is_plain_sequence(mesh) else [mesh]
-        pairs = [
-            shape_types.trimesh_arrays(each, item, torch.finfo(dtype).max)
-            for item, each in enumerate(each_mesh)
-        ]
+        pairs = [shape_types.trimesh_arrays(each, item, torch.finfo(dtype).max) for item, each in enumerate(each_mesh)]
         # Cast last: the checks see the numbers that came.
         meshes = cls.from_list([v for v, _ in pairs], [f for _, f in pairs], allow_empty=allow_empty)
         return meshes.to(device=device, dtype=dtype)
@@ -151,9 +148,7 @@ class Meshes:
             TypeError: the argument has no such methods.
         """
         if not shape_types.is_pytorch3d(meshes):
-            raise TypeError(
-                f"Expected an object with verts_list() and faces_list(), got {type(meshes).__name__}."
-            )
+            raise TypeError(f"Expected an object with verts_list() and faces_list(), got {type(meshes).__name__}.")
         return cls.from_list(meshes.verts_list(), meshes.faces_list(), allow_empty=allow_empty)
 
     @classmethod
@@ -225,9 +220,7 @@ class Meshes:
     def __iter__(self) -> Iterator[Meshes]:
         return iter(self.split())
 
-    def __getitem__(
-        self, index: SupportsIndex | slice | Sequence[SupportsIndex] | Tensor | np.ndarray
-    ) -> Meshes:
+    def __getitem__(self, index: SupportsIndex | slice | Sequence[SupportsIndex] | Tensor | np.ndarray) -> Meshes:
         """Some of the items, as a batch: an integer gives a batch of one.
 
         Args:
@@ -384,7 +377,5 @@ def _pair_to_meshes(vertices: Tensor | np.ndarray, faces: Tensor | np.ndarray, f
     return _packed(list(vertices), list(faces) if faces.ndim == 3 else [faces] * len(vertices), first_item)
 
 
-def _packed(
-    vertices: Sequence[Tensor | np.ndarray], faces: Sequence[Tensor | np.ndarray], first_item: int
-) -> Meshes:
+def _packed(vertices: Sequence[Tensor | np.ndarray], faces: Sequence[Tensor | np.ndarray], first_item: int) -> Meshes:
     return Meshes(*packing.pack(vertices, faces, allow_empty=False, first_item=first_item))

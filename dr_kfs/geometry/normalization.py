@@ -60,9 +60,7 @@ class Frame:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Frame:
         """The frame on another device or in another floating-point dtype."""
-        return Frame(
-            center=self.center.to(device=device, dtype=dtype), scale=self.scale.to(device=device, dtype=dtype)
-        )
+        return Frame(center=self.center.to(device=device, dtype=dtype), scale=self.scale.to(device=device, dtype=dtype))
 
     def detach(self) -> Frame:
         """The same frame, cut from the autograd graph: a caller who asks for it treats it as a constant."""
@@ -156,9 +154,7 @@ def _referenced(meshes: Meshes) -> Tensor:
 
 def _no_frame(meshes: Meshes, item: int, diagonal: float) -> str:
     if meshes.face_counts[item] == 0:
-        return (
-            f"item {item}: expected faces, to have a bounding box, got none. Pass a frame, or leave it out."
-        )
+        return f"item {item}: expected faces, to have a bounding box, got none. Pass a frame, or leave it out."
     return (
         f"item {item}: expected a bounding box with a positive, finite diagonal, got {diagonal} from "
         f"{meshes.face_counts[item]} faces."

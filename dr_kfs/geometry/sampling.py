@@ -78,9 +78,7 @@ def sample_surface(
     dtype = torch.promote_types(meshes.dtype, torch.float32)
     if not chosen:
         none = meshes.vertices.new_zeros(0, num_samples, 3, dtype=dtype)
-        return SurfaceSamples(
-            points=none, normals=none, faces=meshes.faces.new_zeros(0, num_samples), barycentric=none
-        )
+        return SurfaceSamples(points=none, normals=none, faces=meshes.faces.new_zeros(0, num_samples), barycentric=none)
     faces = torch.stack(chosen).to(meshes.device)
     barycentric = torch.stack(weights).to(meshes.device, dtype)
     triangles = meshes.vertices[meshes.faces[faces]].to(dtype)
@@ -96,11 +94,7 @@ def _draw_faces(corners: Tensor, uniform: Tensor, item: int) -> Tensor:
     """Row of the face that each number in [0, 1) falls on, when the faces' areas are laid end to end."""
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     # In units of the longest extent, so that no product of two lengths overflows or underflows.
-    longest = (
-        torch.cat([first, second]).abs().amax().clamp(min=torch.finfo(torch.float64).tiny)
-        if len(first)
-        else 1.0
-    )
+    longest = torch.cat([first, second]).abs().amax().clamp(min=torch.finfo(torch.float64).tiny) if len(first) else 1.0
     cumulative = torch.linalg.cross(first / longest, second / longest).norm(dim=1).cumsum(dim=0)
     total = float(cumulative[-1]) if len(first) else 0.0
     if not 0.0 < total < float("inf"):

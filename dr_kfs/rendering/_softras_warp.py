@@ -8,13 +8,19 @@ is the exact derivative of the forward.
 No `from __future__ import annotations` here: Warp reads the annotations as objects.
 """
 
+# Kernel bodies are Warp's language in Python's syntax; these rules read them as Python.
+# pyright: reportInvalidTypeForm=false, reportOperatorIssue=false, reportArgumentType=false
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false, reportAssignmentType=false
+# pyright: reportIndexIssue=false, reportAttributeAccessIssue=false
+
 import functools
 import types
 from typing import Any, no_type_check
 
 import warp as wp
 
-from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_AREA, MIN_HALO
+from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_HALO
+from dr_kfs.rendering._triangles_warp import triangle_functions
 
 TILE = 8
 """Side of a screen tile [px]."""
@@ -36,90 +42,16 @@ KEPT_FRONT_DEPTH = wp.constant(7)
 def softras_kernels(real: Any) -> types.SimpleNamespace:
     """The kernels `forward` and `backward` for `real` = wp.float32 or wp.float64."""
     vec3 = wp.types.vector(length=3, dtype=real)
-    mat32 = wp.types.matrix(shape=(3, 2), dtype=real)
     cutoff, margin = wp.constant(real(CUTOFF)), wp.constant(real(LAYER_MARGIN))
-    min_area, min_halo = wp.constant(real(MIN_AREA)), wp.constant(real(MIN_HALO))
+    min_halo = wp.constant(real(MIN_HALO))
     no_base = wp.constant(real(1e30))
 
-    @wp.func
-    def sigmoid(x: real) -> real:
-        # One-sided, so that exp never overflows.
-        e = wp.exp(-wp.abs(x))
-        s = real(1.0) / (real(1.0) + e)
-        if x < real(0.0):
-            s = e * s
-        return s
-
-    @wp.func
-    def screen_corners(faces: wp.array3d(dtype=real), row: int, x: real, y: real) -> mat32:
-        """The face's corners relative to the pixel centre [NDC]."""
-        return mat32(
-            faces[row, 0, 0] - x,
-            faces[row, 0, 1] - y,
-            faces[row, 1, 0] - x,
-            faces[row, 1, 1] - y,
-            faces[row, 2, 0] - x,
-            faces[row, 2, 1] - y,
-        )
-
-    @wp.func
-    def inverse_depths(faces: wp.array3d(dtype=real), row: int) -> vec3:
-        return vec3(real(1.0) / faces[row, 0, 2], real(1.0) / faces[row, 1, 2], real(1.0) / faces[row, 2, 2])
-
-    @wp.func
-    def barycentrics(c: mat32) -> tuple[bool, vec3]:
-        """Whether the face covers the pixel centre, and the screen barycentrics of the centre."""
-        area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[1, 1] - c[0, 1]) * (c[2, 0] - c[0, 0])
-        covers = wp.abs(area) > min_area
-        weights = vec3()
-        if covers:
-            inverse = real(1.0) / area
-            weights[0] = (c[1, 0] * c[2, 1] - c[1, 1] * c[2, 0]) * inverse
-            weights[1] = (c[2, 0] * c[0, 1] - c[2, 1] * c[0, 0]) * inverse
-            weights[2] = (c[0, 0] * c[1, 1] - c[0, 1] * c[1, 0]) * inverse
-            covers = weights[0] >= real(0.0) and weights[1] >= real(0.0) and weights[2] >= real(0.0)
-        return covers, weights
-
-    @wp.func
-    def nearest_on_edges(c: mat32) -> tuple[real, int, real]:
-        """Squared distance to the edges, the nearest edge, and where on it the nearest point lies [0, 1]."""
-        best = real(1e30)
-        edge = int(0)
-        along = real(0.0)
-        for first in range(3):
-            second = (first + 1) % 3
-            ex = c[second, 0] - c[first, 0]
-            ey = c[second, 1] - c[first, 1]
-            t = -(c[first, 0] * ex + c[first, 1] * ey) / wp.max(ex * ex + ey * ey, real(1e-20))
-            t = wp.clamp(t, real(0.0), real(1.0))
-            dx = c[first, 0] + t * ex
-            dy = c[first, 1] + t * ey
-            squared = dx * dx + dy * dy
-            if squared < best:
-                best = squared
-                edge = first
-                along = t
-        return best, edge, along
-
-    @wp.func
-    def on_edge(edge: int, along: real) -> vec3:
-        """Barycentrics of a point on an edge."""
-        weights = vec3()
-        weights[edge] = real(1.0) - along
-        weights[(edge + 1) % 3] = along
-        return weights
-
-    @wp.func
-    def fade_of(squared: real, sigma: real) -> real:
-        return wp.max((wp.exp(-squared / sigma) - cutoff) / (real(1.0) - cutoff), real(0.0))
-
-    @wp.func
-    def pixel_x(column: int, size: int) -> real:
-        return real(2 * column + 1 - size) / real(size)
-
-    @wp.func
-    def pixel_y(row: int, size: int) -> real:
-        return real(size - 1 - 2 * row) / real(size)
+    on_screen = triangle_functions(real)
+    sigmoid, fade_of = on_screen.sigmoid, on_screen.fade_of
+    pixel_x, pixel_y = on_screen.pixel_x, on_screen.pixel_y
+    screen_corners, inverse_depths = on_screen.screen_corners, on_screen.inverse_depths
+    barycentrics, nearest_on_edges, on_edge = on_screen.barycentrics, on_screen.nearest_on_edges, on_screen.on_edge
+    add_position_gradient = on_screen.add_position_gradient
 
     @wp.kernel(module="unique", enable_backward=False)
     def forward(
@@ -233,57 +165,6 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         kept[KEPT_FRONT_SHADE, view, py, px] = mix_shade
         kept[KEPT_FRONT_DEPTH, view, py, px] = mix_depth
         winners[view, py, px] = winner
-
-    @wp.func
-    def add_position_gradient(
-        grad_faces: wp.array3d(dtype=real),
-        r: int,
-        c: mat32,
-        covers: bool,
-        edge: int,
-        along: real,
-        weights: vec3,
-        grad_weights: vec3,  # d loss / d screen barycentrics
-        grad_squared: real,  # d loss / d squared edge distance
-    ):
-        """Chain the gradients of the barycentrics and of the distance to the corners' x, y."""
-        i = edge
-        j = (edge + 1) % 3
-        ex = c[j, 0] - c[i, 0]
-        ey = c[j, 1] - c[i, 1]
-        dx = c[i, 0] + along * ex
-        dy = c[i, 1] + along * ey
-        # The nearest point's own motion along the edge does not change the distance to first order.
-        gx_i = real(2.0) * grad_squared * (real(1.0) - along) * dx
-        gy_i = real(2.0) * grad_squared * (real(1.0) - along) * dy
-        gx_j = real(2.0) * grad_squared * along * dx
-        gy_j = real(2.0) * grad_squared * along * dy
-        if covers:
-            # p = sum w_i v_i: moving corner k by s changes the barycentrics as moving p by -w_k s does.
-            area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[1, 1] - c[0, 1]) * (c[2, 0] - c[0, 0])
-            gx = real(0.0)
-            gy = real(0.0)
-            for k in range(3):
-                a = (k + 1) % 3
-                b = (k + 2) % 3
-                gx += grad_weights[k] * (c[a, 1] - c[b, 1])
-                gy += grad_weights[k] * (c[b, 0] - c[a, 0])
-            for k in range(3):
-                wp.atomic_add(grad_faces, r, k, 0, -weights[k] * gx / area)
-                wp.atomic_add(grad_faces, r, k, 1, -weights[k] * gy / area)
-        else:
-            if along > real(0.0) and along < real(1.0):
-                length = wp.max(ex * ex + ey * ey, real(1e-20))
-                g = (grad_weights[j] - grad_weights[i]) / length
-                # t = -(c_i . e) / |e|^2 with e = c_j - c_i.
-                gx_i += g * (c[i, 0] - ex + real(2.0) * along * ex)
-                gy_i += g * (c[i, 1] - ey + real(2.0) * along * ey)
-                gx_j -= g * (c[i, 0] + real(2.0) * along * ex)
-                gy_j -= g * (c[i, 1] + real(2.0) * along * ey)
-        wp.atomic_add(grad_faces, r, i, 0, gx_i)
-        wp.atomic_add(grad_faces, r, i, 1, gy_i)
-        wp.atomic_add(grad_faces, r, j, 0, gx_j)
-        wp.atomic_add(grad_faces, r, j, 1, gy_j)
 
     @wp.kernel(module="unique", enable_backward=False)
     def backward(
@@ -401,9 +282,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
                     g_squared = real(0.0)
                     if fade > real(0.0):
                         g_squared = -g_fade * (fade + cutoff / (real(1.0) - cutoff)) / sigma
-                    add_position_gradient(
-                        grad_faces, r, corners, covers, edge, along, weights, g_weights, g_squared
-                    )
+                    add_position_gradient(grad_faces, r, corners, covers, edge, along, weights, g_weights, g_squared)
 
         # Base depth: softmin over the covering faces.
         if has_base and g_base_depth != real(0.0):
@@ -415,9 +294,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
                     if covers:
                         inverse = inverse_depths(faces, r)
                         z = real(1.0) / wp.dot(weights, inverse)
-                        g_z = g_base_depth * wp.exp((log_sum - z) / gamma) * (
-                            real(1.0) - (z - base_depth) / gamma
-                        )
+                        g_z = g_base_depth * wp.exp((log_sum - z) / gamma) * (real(1.0) - (z - base_depth) / gamma)
                         g_inverse = -g_z * z * z
                         for i in range(3):
                             wp.atomic_add(grad_faces, r, i, 2, -g_inverse * weights[i] * inverse[i] * inverse[i])

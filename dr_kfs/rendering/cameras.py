@@ -89,6 +89,7 @@ class Cameras:
             yield self[start : start + size]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Cameras:
+        """The rig on another device or in another float dtype."""
         return Cameras(
             rotation=self.rotation.to(device=device, dtype=dtype),
             translation=self.translation.to(device=device, dtype=dtype),
@@ -162,8 +163,6 @@ def hemisphere_rig(*, distance: float = 2.732, fov: float = 25.0, margin: float 
         indexing="ij",
     )
     top = torch.tensor([90.0], dtype=torch.float64)
-    eye = sphere_points(
-        torch.cat([azimuth.flatten(), 0.0 * top]), torch.cat([elevation.flatten(), top]), distance
-    )
+    eye = sphere_points(torch.cat([azimuth.flatten(), 0.0 * top]), torch.cat([elevation.flatten(), top]), distance)
     cameras = Cameras.look_at(eye, fov=fov, near=distance - margin, far=distance + margin)
     return cameras.to(dtype=torch.float32)

@@ -63,6 +63,8 @@ def shade_corners(
         vertices: world positions.
         faces: indices into `vertices`.
         eye: camera centres [world units].
+        lighting: the light.
+        shading: `"flat"` or `"smooth"` normals.
     """
     corners = vertices[faces]
     # Twice the area times the unit normal: the natural weight for averaging at the vertices.

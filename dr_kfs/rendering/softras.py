@@ -93,17 +93,13 @@ def soft_rasterize(
     face_shade = face_shade.to(face_ndc.dtype)
     if backend == "reference":
         views = [
-            reference.rasterize_view(
-                ndc, shade, image_size=image_size, sigma=sigma, gamma=gamma, far=far, clip=clip
-            )
+            reference.rasterize_view(ndc, shade, image_size=image_size, sigma=sigma, gamma=gamma, far=far, clip=clip)
             for ndc, shade in zip(face_ndc.split(face_counts), face_shade.split(face_counts), strict=True)
         ]
         return RasterizedViews(*(torch.stack(images) for images in zip(*views, strict=True)))
     if backend != "warp":
         raise ValueError(f'backend must be "warp" or "reference", got {backend!r}.')
-    image, alpha, depth, *_ = _soft_rasterize(
-        face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip
-    )
+    image, alpha, depth, *_ = _soft_rasterize(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
     return RasterizedViews(image, alpha, depth)
 
 
@@ -213,7 +209,7 @@ _soft_rasterize.register_autograd(_backward, setup_context=_setup_context)
 
 
 def _reached_boxes(face_ndc: Tensor, reach: float, clip: float) -> Float[Tensor, "R 4"]:
-    """x and y ranges [NDC] that each face reaches; an empty range for faces that are dropped."""
+    """X and y ranges [NDC] that each face reaches; an empty range for faces that are dropped."""
     low = face_ndc[..., :2].amin(1) - reach
     high = face_ndc[..., :2].amax(1) + reach
     dropped = ~((face_ndc[..., 2] > clip).all(1) & face_ndc.isfinite().flatten(1).all(1))

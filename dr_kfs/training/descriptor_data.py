@@ -8,6 +8,7 @@ that changes the PoI map. Correspondence is exact: a surface point keeps its fac
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -51,11 +52,27 @@ class Triplets:
 
     @staticmethod
     def cat(parts: list[Triplets]) -> Triplets:
-        fields = ("anchors", "positives", "negatives", "has_negative", "view", "pixel")
-        return Triplets(*(torch.cat([getattr(part, field) for part in parts]) for field in fields))
+        """Several sets as one."""
+        names = [field.name for field in dataclasses.fields(Triplets)]
+        return Triplets(**{name: torch.cat([getattr(part, name) for part in parts]) for name in names})
+
+    def take(self, index: Int[Tensor, " J"]) -> Triplets:
+        """Some of the triplets."""
+        return Triplets(**{field.name: getattr(self, field.name)[index] for field in dataclasses.fields(self)})
+
+    def mirrored(self) -> Triplets:
+        """All patches flipped left to right."""
+        return dataclasses.replace(
+            self,
+            anchors=self.anchors.flip(-1),
+            positives=self.positives.flip(-1),
+            negatives=self.negatives.flip(-1),
+        )
 
 
-def forgivable_change(shape: LabelledShape, *, generator: torch.Generator, strength: float = 1.0) -> Float[Tensor, "N 3"]:
+def forgivable_change(
+    shape: LabelledShape, *, generator: torch.Generator, strength: float = 1.0
+) -> Float[Tensor, "N 3"]:
     """The shape's vertices after a small deformation: per part a shift and a scale, over all a bend and a stretch."""
     moved = []
     for part in shape.parts.values():
@@ -105,7 +122,14 @@ def shape_triplets(
         positives = _windows(maps_p[view], pixels_p[chosen] + shift)
         quantized = [(255.0 * part).round().to(torch.uint8) for part in (anchors, positives, negatives)]
         parts.append(
-            Triplets(*quantized, change, torch.full((len(chosen),), first_view + view), pixels_a[chosen])
+            Triplets(
+                anchors=quantized[0],
+                positives=quantized[1],
+                negatives=quantized[2],
+                has_negative=change,
+                view=torch.full((len(chosen),), first_view + view),
+                pixel=pixels_a[chosen],
+            )
         )
     return Triplets.cat(parts) if parts else None
 

@@ -22,6 +22,8 @@ IMAGE_SIZE = 256
 FIELD = 25
 """Side of the detector's filters [px]."""
 VIEWS = 6
+PLAIN = 10
+"""Windows of one shade, per view."""
 MATCH_RADIUS = 2.5
 """A reprojected corner is found again if a corner lies this near [px]."""
 DEPTH_TOLERANCE = 0.015
@@ -38,6 +40,7 @@ class LabelledPatches:
 
     @staticmethod
     def cat(parts: list[LabelledPatches]) -> LabelledPatches:
+        """Several sets as one."""
         return LabelledPatches(
             torch.cat([part.windows for part in parts]), torch.cat([part.is_keypoint for part in parts])
         )
@@ -53,6 +56,13 @@ class CornerMap:
     """(column, row) [px]."""
 
 
+def dilate(values: Float[Tensor, "H W"], radius: int) -> Float[Tensor, "H W"]:
+    """The largest value within a square of 2 radius + 1 px, rows first and then columns."""
+    size = 2 * radius + 1
+    rows = torch.nn.functional.max_pool2d(values[None], (1, size), stride=1, padding=(0, radius))
+    return torch.nn.functional.max_pool2d(rows, (size, 1), stride=1, padding=(radius, 0))[0]
+
+
 def corner_map(image: Float[Tensor, "H W"], *, radius: int = 5, threshold: float = 2e-3) -> CornerMap:
     """Eigenvalues of the structure tensor (Gaussian window of 1.5 px) and the local maxima of the smaller one."""
     from kornia.filters import gaussian_blur2d, spatial_gradient
@@ -62,7 +72,7 @@ def corner_map(image: Float[Tensor, "H W"], *, radius: int = 5, threshold: float
     xx, yy, xy = gaussian_blur2d(products, (9, 9), (1.5, 1.5))[0]
     mean, spread = (xx + yy) / 2.0, (((xx - yy) / 2.0) ** 2 + xy**2).sqrt()
     smaller, larger = mean - spread, mean + spread
-    peak = torch.nn.functional.max_pool2d(smaller[None, None], 2 * radius + 1, stride=1, padding=radius)[0, 0]
+    peak = dilate(smaller, radius)
     row, column = torch.nonzero((smaller == peak) & (smaller > threshold), as_tuple=True)
     return CornerMap(smaller, larger, torch.stack([column, row], dim=-1).float())
 
@@ -80,9 +90,7 @@ def repeated_corners(
         projected = cameras[other].project(points)[0]
         pixels = ndc_to_pixels(projected[:, :2], IMAGE_SIZE)
         inside = ((pixels > 4) & (pixels < IMAGE_SIZE - 5)).all(-1)
-        visible = inside & (
-            (sample_at(nearest_depth(depths[other]), pixels) - projected[:, 2]).abs() < DEPTH_TOLERANCE
-        )
+        visible = inside & ((sample_at(nearest_depth(depths[other]), pixels) - projected[:, 2]).abs() < DEPTH_TOLERANCE)
         near = torch.cdist(pixels, maps[other].corners).amin(1) < MATCH_RADIUS
         seen += visible
         found += visible & near
@@ -119,7 +127,7 @@ def _label_view(
     away = _far_from(found.corners, image.shape, 6.0)
     edge = (found.larger > 0.02) & (found.smaller < 0.03 * found.larger) & away
     flat = (alpha >= 1.0) & (found.larger < 1e-4) & away
-    reach = torch.nn.functional.max_pool2d(alpha[None, None], 41, stride=1, padding=20)[0, 0] > 0
+    reach = dilate(alpha, 20) > 0
     background = (alpha == 0) & reach & away
     angle = 6.2832 * torch.rand(len(keypoints), generator=generator)
     rim = 5.0 + 3.0 * torch.rand(len(keypoints), generator=generator)
@@ -132,9 +140,10 @@ def _label_view(
         _draw(_pixels(flat), 20, generator),
         _draw(_pixels(background), 20, generator),
     ]
-    centres = torch.cat([keypoints, *others])
-    is_keypoint = torch.arange(len(centres)) < len(keypoints)
-    return LabelledPatches(_windows(image, centres), is_keypoint)
+    # Large unlit faces are rare among the drawn windows, so plain ones of every shade are added.
+    plain = torch.rand(PLAIN, 1, 1, generator=generator).expand(-1, FIELD, FIELD)
+    windows = torch.cat([_windows(image, torch.cat([keypoints, *others])), _quantized(plain)])
+    return LabelledPatches(windows, torch.arange(len(windows)) < len(keypoints))
 
 
 def _windows(image: Tensor, centres: Tensor) -> Tensor:
@@ -143,7 +152,11 @@ def _windows(image: Tensor, centres: Tensor) -> Tensor:
     steps = torch.arange(FIELD)
     column, row = centres.long().unbind(-1)
     rows, columns = row[:, None, None] + steps[:, None], column[:, None, None] + steps
-    return (padded[rows, columns] * 255.0).round().clamp(0, 255).to(torch.uint8)
+    return _quantized(padded[rows, columns])
+
+
+def _quantized(windows: Tensor) -> Tensor:
+    return (windows * 255.0).round().clamp(0, 255).to(torch.uint8)
 
 
 def _pixels(mask: Tensor) -> Tensor:
@@ -166,5 +179,4 @@ def _far_from(points: Tensor, shape: torch.Size, radius: float) -> Tensor:
     mask = torch.zeros(shape)
     column, row = points.long().unbind(-1)
     mask[row, column] = 1.0
-    size = 2 * int(radius) + 1
-    return torch.nn.functional.max_pool2d(mask[None, None], size, stride=1, padding=size // 2)[0, 0] == 0
+    return dilate(mask, int(radius)) == 0

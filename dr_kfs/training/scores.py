@@ -11,7 +11,7 @@ from torch import Tensor
 from dr_kfs.datasets import FAMILIES, generate
 from dr_kfs.geometry import normalize
 from dr_kfs.rendering import SoftRenderer
-from dr_kfs.training.detector_data import DEPTH_TOLERANCE, IMAGE_SIZE
+from dr_kfs.training.detector_data import DEPTH_TOLERANCE, IMAGE_SIZE, dilate
 from dr_kfs.training.view_geometry import jittered_cameras, ndc_to_pixels, nearest_depth, sample_at, unproject
 
 
@@ -31,22 +31,21 @@ def fpr_at_95_recall(distances: Float[Tensor, " K"], matching: Bool[Tensor, " K"
 
 def strongest_points(score: Float[Tensor, "H W"], count: int, *, radius: int = 4) -> Float[Tensor, "K 2"]:
     """The `count` highest local maxima above 0 as (column, row) [px]."""
-    peak = torch.nn.functional.max_pool2d(score[None, None], 2 * radius + 1, stride=1, padding=radius)[0, 0]
-    kept = torch.where((score == peak) & (score > 1e-6), score, 0.0)
+    kept = torch.where((score == dilate(score, radius)) & (score > 1e-6), score, 0.0)
     values, index = kept.flatten().topk(count)
     index = index[values > 0]
     return torch.stack([index % score.shape[1], index // score.shape[1]], dim=-1).float()
 
 
 def shi_tomasi(images: Float[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
-    """kornia's Shi-Tomasi response, as the rival."""
+    """Kornia's Shi-Tomasi response, as the rival."""
     from kornia.feature import gftt_response
 
     return gftt_response(images[:, None])[:, 0]
 
 
 def harris(images: Float[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
-    """kornia's Harris response, as the rival."""
+    """Kornia's Harris response, as the rival."""
     from kornia.feature import harris_response
 
     return harris_response(images[:, None], k=0.04)[:, 0]

@@ -45,6 +45,7 @@ def collect(first_seed: int, count: int, detector: GHHDetector, *, seed: int, la
 
 
 def as_input(patches: Tensor) -> Tensor:
+    """Stored patches as HardNet takes them."""
     return normalize_patches(patches.float() / 255.0).unsqueeze(1)
 
 
@@ -66,18 +67,6 @@ def hardnet_loss(anchors: Tensor, positives: Tensor, negatives: Tensor, batch: T
     paired = (2.0 - 2.0 * (anchors[batch.has_negative] * negatives).sum(-1)).clamp_min(1e-6).sqrt()
     removed = removed.masked_scatter(batch.has_negative, paired.to(removed.dtype))
     return (MARGIN + distance.diagonal() - torch.minimum(hardest, removed)).clamp_min(0.0).mean()
-
-
-def take(data: Triplets, index: Tensor) -> Triplets:
-    return Triplets(*(getattr(data, field)[index] for field in Triplets.__dataclass_fields__))
-
-
-def symmetric(batch: Triplets, generator: torch.Generator) -> Triplets:
-    """The whole batch mirrored left to right, or not."""
-    if torch.rand(1, generator=generator) < 0.5:
-        return batch
-    flipped = (part.flip(-1) for part in (batch.anchors, batch.positives, batch.negatives))
-    return Triplets(*flipped, batch.has_negative, batch.view, batch.pixel)
 
 
 def fit(
@@ -107,10 +96,12 @@ def fit(
         generator.set_state(state["generator"])
         first = int(state["step"])
         console.print(f"resumed at step {first}")
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub lacks it
     for step in track(range(first, steps), description="training", console=console):
         chosen = torch.randint(len(data.anchors), (batch,), generator=generator)
-        part = symmetric(take(data, chosen), generator)
+        part = data.take(chosen)
+        if torch.rand(1, generator=generator) < 0.5:
+            part = part.mirrored()
         stacked = torch.cat([part.anchors, part.positives, part.negatives[part.has_negative]])
         images = as_input(stacked).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):  # three times faster; the master weights are float32
@@ -136,8 +127,10 @@ def fit(
 
 
 def evaluate(describe: nn.Module, data: Triplets, *, seed: int) -> dict[str, float]:
-    """FPR95 and average precision: the same point after a forgivable change against another place; and how often
-    a removal is farther than the change."""
+    """FPR95, average precision, and how often a removal is farther than the change.
+
+    A pair matches if it is the same point before and after a forgivable change; it does not if the places differ.
+    """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         a, p, n = (
@@ -161,6 +154,7 @@ class RawPatches(nn.Module):
     """The normalised patch itself as a descriptor: the rival that needs no training."""
 
     def forward(self, patches: Tensor) -> Tensor:
+        """Unit vectors of 1,024 values."""
         return nn.functional.normalize(normalize_patches(patches).flatten(1), dim=1)
 
 

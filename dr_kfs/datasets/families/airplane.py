@@ -151,9 +151,7 @@ _RADIUS = {
 def build(choices: Choices) -> dict[str, Solid]:
     """Parts of an airplane, nose towards +z."""
     body = _body(choices)
-    power = choices.size(
-        "body_squareness", 2.0, 3.4 if choices.style["fuselage"] in ("light", "cargo") else 2.3
-    )
+    power = choices.size("body_squareness", 2.0, 3.4 if choices.style["fuselage"] in ("light", "cargo") else 2.3)
     section = ellipse(2, 2, sides=20, power=power)
     rings = [
         np.stack([w * section[:, 0], y + h * section[:, 1], np.full(len(section), z)], axis=1)
@@ -203,17 +201,13 @@ def _wing(choices: Choices, body: Body) -> Wing:
     """Left wing from inside the fuselage to the tip."""
     kind, fuselage = choices.style["wing"], choices.style["fuselage"]
     span = choices.size("half_span", 0.36, 0.52) * {"glider": 1.25, "fighter": 0.68}.get(fuselage, 1.0)
-    chord = choices.size("root_chord", 0.14, 0.21) * {"glider": 0.55, "light": 0.85, "fighter": 1.35}.get(
-        fuselage, 1.0
-    )
+    chord = choices.size("root_chord", 0.14, 0.21) * {"glider": 0.55, "light": 0.85, "fighter": 1.35}.get(fuselage, 1.0)
     taper = {"straight": choices.size("wing_taper", 0.25, 0.5) + 0.5, "biplane": 0.95, "delta": 0.08}.get(
         kind, choices.size("wing_taper", 0.25, 0.5)
     )
     sweep_ = {"swept": choices.size("wing_sweep", 20, 38), "forward": -18.0, "tapered": 4.0}.get(kind, 0.0)
     dihedral = np.tan(np.radians(choices.size("dihedral", -1, 6)))
-    z = choices.size("wing_place", -0.02, 0.08) + {"light": 0.06, "glider": 0.1, "fighter": -0.1}.get(
-        fuselage, 0.0
-    )
+    z = choices.size("wing_place", -0.02, 0.08) + {"light": 0.06, "glider": 0.1, "fighter": -0.1}.get(fuselage, 0.0)
     if kind == "delta":
         span, chord, sweep_ = 0.7 * span, 3.0 * chord, 0.0
         z -= 0.12
@@ -236,9 +230,7 @@ def _wing(choices: Choices, body: Body) -> Wing:
 
 
 def _wings(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
-    thickness = choices.size("wing_thickness", 0.08, 0.14) * (
-        0.4 if choices.style["wing"] == "delta" else 1.0
-    )
+    thickness = choices.size("wing_thickness", 0.08, 0.14) * (0.4 if choices.style["wing"] == "delta" else 1.0)
     left = {"wing": wing(main.stations, thickness=thickness)}
     tip, chord = main.at(1.0)
     if choices.style["wing_tip"] == "winglet":
@@ -317,17 +309,13 @@ def _gear(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
     width, height, y = body.at(z)
     track = width * choices.size("gear_track", 1.3, 2.2)
     if kind == "floats":
-        keel = ellipsoid(
-            (0.028, 0.026, 0.26 * (nose - body.stations[0, 0])), (track, floor, z + 0.04), rings=13
-        )
+        keel = ellipsoid((0.028, 0.026, 0.26 * (nose - body.stations[0, 0])), (track, floor, z + 0.04), rings=13)
         legs = [
             cylinder(0.005, (0.5 * width, y - 0.8 * height, z + s), (track, floor, z + s), sides=8)
             for s in (-0.06, 0.1)
         ]
         return both_sides({"float": keel, "gear": join(*legs)})
-    wheel = cylinder(
-        radius, (track - 0.4 * radius, floor, z), (track + 0.4 * radius, floor, z), bevel=0.2 * radius
-    )
+    wheel = cylinder(radius, (track - 0.4 * radius, floor, z), (track + 0.4 * radius, floor, z), bevel=0.2 * radius)
     leg = cylinder(0.3 * radius, (0.6 * width, y - 0.75 * height, z), (track, floor, z), sides=10)
     parts = both_sides({"wheel": wheel, "gear": leg})
     end = nose - 0.14 * (nose - body.stations[0, 0]) if kind == "tricycle" else body.stations[0, 0] + 0.05
@@ -335,9 +323,7 @@ def _gear(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
     _, height, y = body.at(end)
     low = floor if kind == "tricycle" else y - height - 1.2 * small
     name = "nose" if kind == "tricycle" else "tail"
-    parts[f"wheel_{name}"] = cylinder(
-        small, (-0.4 * small, low, end), (0.4 * small, low, end), bevel=0.2 * small
-    )
+    parts[f"wheel_{name}"] = cylinder(small, (-0.4 * small, low, end), (0.4 * small, low, end), bevel=0.2 * small)
     parts[f"gear_{name}"] = cylinder(0.25 * small, (0, y - 0.7 * height, end), (0, low, end), sides=10)
     return parts
 

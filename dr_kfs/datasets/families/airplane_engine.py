@@ -24,9 +24,7 @@ def build_engines(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         return {}
     if kind == "nose":
         middle = float(body.stations[-1, 3])
-        return _propeller(
-            choices, np.array([0.0, middle, nose]), "propeller_0", choices.size("propeller", 0.1, 0.14)
-        )
+        return _propeller(choices, np.array([0.0, middle, nose]), "propeller_0", choices.size("propeller", 0.1, 0.14))
     if kind == "jet":
         return _jet(choices, body)
     radius = choices.size("engine_radius", 0.024, 0.036)
@@ -49,9 +47,7 @@ def build_engines(choices: Choices, body: Body, main: Wing) -> dict[str, Solid]:
         if kind == "wing_propellers":
             centre = position + np.array([0.0, 0.1 * radius, 0.42 * chord])
             half = 0.55 * chord + 0.02
-            parts[f"engine_{i}"] = ellipsoid(
-                (0.65 * radius, 0.7 * radius, half), centre - (0, 0, 0.3 * half), rings=13
-            )
+            parts[f"engine_{i}"] = ellipsoid((0.65 * radius, 0.7 * radius, half), centre - (0, 0, 0.3 * half), rings=13)
             hub = centre + np.array([0.0, 0.0, 0.62 * half])
             blades = _propeller(choices, hub, f"propeller_{i}", choices.size("propeller", 0.1, 0.14) * 0.7)
             parts |= blades
@@ -87,9 +83,7 @@ def _propeller(choices: Choices, hub: np.ndarray, name: str, length: float) -> d
         (((0.0, 0.0, 0.0), 0.7 * wide), ((0.5 * length, 0.0, 0.0), wide), ((length, 0.0, 0.0), 0.5 * wide)),
         thickness=0.16,
     ).rotated("x", 62)
-    turned = [
-        blade.rotated("z", 90 + i * 360 / blades).translated(*hub).translated(z=0.012) for i in range(blades)
-    ]
+    turned = [blade.rotated("z", 90 + i * 360 / blades).translated(*hub).translated(z=0.012) for i in range(blades)]
     return {name: join(spinner, *turned)}
 
 
@@ -99,9 +93,7 @@ def _jet(choices: Choices, body: Body) -> dict[str, Solid]:
     width, height, y = body.at(tail)
     twin = choices.count("nozzles", 1, 2) == 2
     radius = (0.62 if twin else 0.9) * height
-    bell = np.array(
-        [[0.0, 0.0], [0.9, 0.0], [1.0, -0.3], [0.8, -1.1], [0.72, -1.1], [0.85, -0.4], [0.0, -0.35]]
-    )
+    bell = np.array([[0.0, 0.0], [0.9, 0.0], [1.0, -0.3], [0.8, -1.1], [0.72, -1.1], [0.85, -0.4], [0.0, -0.35]])
     nozzle = lathe(bell * radius, segments=18).rotated("x", 90)
     parts: dict[str, Solid] = {}
     for i, x in enumerate((0.55 * width, -0.55 * width) if twin else (0.0,)):

@@ -41,9 +41,7 @@ OPTIONS = StyleOptions(
     requirements=(
         Requirement("spoiler", ("lip", "wing"), "body", ("sedan", "sports", "convertible")),
         Requirement("roof", ("rails",), "body", ("wagon", "suv", "van", "hatchback")),
-        Requirement(
-            "roof", ("sign", "lightbar"), "body", ("sedan", "hatchback", "wagon", "suv", "van", "pickup")
-        ),
+        Requirement("roof", ("sign", "lightbar"), "body", ("sedan", "hatchback", "wagon", "suv", "van", "pickup")),
         Requirement("bumpers", ("bull",), "body", ("suv", "pickup")),
         Requirement("extra", ("spare_wheel",), "body", ("suv",)),
     ),
@@ -117,14 +115,8 @@ def _measures(choices: Choices) -> Car:
     height, width, hood, trunk, belt, glass, axles = _SHAPES[choices.style["body"]]
     length = choices.size("length", 0.9, 1.05)
     tall = length * height * choices.size("height_ratio", 0.92, 1.1)
-    shift = (
-        choices.size("cabin_shift", -0.02, 0.02)
-        if choices.style["body"] not in ("bus", "van", "truck")
-        else 0.0
-    )
-    large = {"bus": 0.85, "truck": 0.9, "suv": 1.15, "pickup": 1.1, "sports": 0.9}.get(
-        choices.style["body"], 1.0
-    )
+    shift = choices.size("cabin_shift", -0.02, 0.02) if choices.style["body"] not in ("bus", "van", "truck") else 0.0
+    large = {"bus": 0.85, "truck": 0.9, "suv": 1.15, "pickup": 1.1, "sports": 0.9}.get(choices.style["body"], 1.0)
     radius = large * length * choices.size("wheel_radius", 0.062, 0.078)
     places = [length * axles[0], length * axles[1] * choices.size("wheelbase", 0.95, 1.06)]
     if choices.style["body"] in ("bus", "truck") and choices.count("axles", 2, 3) == 3:
@@ -156,9 +148,7 @@ def _body(choices: Choices, car: Car) -> Solid:
     ]
     stations = np.unique(np.concatenate(places))
     stations = stations[np.concatenate([[True], np.diff(stations) > 5e-4])]
-    round_ = choices.size("nose_round", 0.02, 0.14) * (
-        0.3 if choices.style["body"] in ("bus", "truck") else 1.0
-    )
+    round_ = choices.size("nose_round", 0.02, 0.14) * (0.3 if choices.style["body"] in ("bus", "truck") else 1.0)
     rings = np.stack([_cross_section(choices, car, float(z), arch, round_) for z in stations])
     return loft(rings)
 
@@ -214,9 +204,7 @@ def _cabin(choices: Choices, car: Car) -> dict[str, Solid]:
     thick = choices.size("roof_thickness", 0.012, 0.022)
     centre = top.mean(axis=0)
     layers = [(1.03, 0.0), (1.04, 0.5), (0.97, 0.9), (0.75, 1.1)]
-    roof = np.stack(
-        [(top - centre) * (s, 1, s) + centre + (0, car.height - thick + y * thick, 0) for s, y in layers]
-    )
+    roof = np.stack([(top - centre) * (s, 1, s) + centre + (0, car.height - thick + y * thick, 0) for s, y in layers])
     parts["roof"] = loft(roof)
     width = choices.size("pillar_width", 0.018, 0.032)
     count = {"bus": 7, "van": 4, "suv": 4, "wagon": 4, "pickup": 2, "truck": 2, "sports": 2}.get(
@@ -258,8 +246,7 @@ def _open_cabin(choices: Choices, car: Car) -> dict[str, Solid]:
     mirror = np.array([-1.0, 1.0, 1.0])
     section = rounded_rectangle(0.014, 0.014, 0.004)
     rails = [
-        sweep(np.stack(ends), section)
-        for ends in ((foot, top), (foot * mirror, top * mirror), (top, top * mirror))
+        sweep(np.stack(ends), section) for ends in ((foot, top), (foot * mirror, top * mirror), (top, top * mirror))
     ]
     inset = np.array([0.004, 0.0, 0.0])
     pane = np.array([foot - inset, top - inset, (top - inset) * mirror, (foot - inset) * mirror])

@@ -54,9 +54,7 @@ def _lights(choices: Choices, car: Car) -> dict[str, Solid]:
 def _mirror(choices: Choices, car: Car) -> dict[str, Solid]:
     if choices.style["mirrors"] == "none":
         return {}
-    size = choices.size("mirror_size", 0.016, 0.024) * (
-        1.3 if choices.style["body"] in ("bus", "truck") else 1.0
-    )
+    size = choices.size("mirror_size", 0.016, 0.024) * (1.3 if choices.style["body"] in ("bus", "truck") else 1.0)
     x, y, z = 0.5 * car.width, car.belt + 0.9 * size, car.length * car.glass[3] - 0.07
     shell = ellipsoid((1.3 * size, size, 0.7 * size), (x + 0.9 * size, y, z), segments=14, rings=9)
     stalk = cylinder(0.25 * size, (0.88 * x, car.belt, z), (x + size, y, z), sides=8)
@@ -73,8 +71,7 @@ def _handles(car: Car, choices: Choices) -> dict[str, Solid]:
     y = car.floor + 0.78 * (car.belt - car.floor)
     handle = box((0.014, 0.008, 0.04), (0.492 * car.width, y, 0), bevel=0.003)
     return {
-        f"handle_{i}": handle.translated(z=front + (rear - front) * (i + 0.7) / (count + 0.6))
-        for i in range(count)
+        f"handle_{i}": handle.translated(z=front + (rear - front) * (i + 0.7) / (count + 0.6)) for i in range(count)
     }
 
 
@@ -142,9 +139,7 @@ def _roof(choices: Choices, car: Car) -> dict[str, Solid]:
     if kind == "sign":
         return {"roof_sign": box((0.11, 0.035, 0.04), (0, y + 0.018, middle), bevel=0.005, taper=(0.8, 0.7))}
     wide = 0.85 * min(car.roof_width, 0.45 * car.width)
-    lamps = [
-        ellipsoid((0.4 * wide, 0.018, 0.022), (s * 0.55 * wide, y + 0.02, middle), rings=7) for s in (1, -1)
-    ]
+    lamps = [ellipsoid((0.4 * wide, 0.018, 0.022), (s * 0.55 * wide, y + 0.02, middle), rings=7) for s in (1, -1)]
     return {"lightbar": join(box((1.6 * wide, 0.014, 0.03), (0, y + 0.008, middle), bevel=0.003), *lamps)}
 
 
@@ -162,11 +157,7 @@ def _extra(choices: Choices, car: Car) -> dict[str, Solid]:
         places = (0.26 * car.width, -0.26 * car.width)[:count]
         return {f"exhaust_{i}": pipe.translated(x, y, -half) for i, x in enumerate(places)}
     radius, width = car.wheel_radius * 0.95, car.wheel_width * 0.8
-    profile = np.array(
-        [(0, 0), (0.9 * radius, 0), (radius, 0.2 * width), (radius, 0.8 * width), (0.9 * radius, width)]
-    )
-    profile = np.concatenate(
-        [profile, [(0.6 * radius, width), (0.5 * radius, 0.85 * width), (0, 0.9 * width)]]
-    )
+    profile = np.array([(0, 0), (0.9 * radius, 0), (radius, 0.2 * width), (radius, 0.8 * width), (0.9 * radius, width)])
+    profile = np.concatenate([profile, [(0.6 * radius, width), (0.5 * radius, 0.85 * width), (0, 0.9 * width)]])
     wheel = lathe(profile, segments=24).rotated("x", -90)
     return {"spare_wheel": wheel.translated(0, car.floor + 1.35 * radius, -half + 0.01)}

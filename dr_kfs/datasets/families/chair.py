@@ -66,9 +66,7 @@ OPTIONS = StyleOptions(
     requirements=(
         Requirement("bars", ("h", "box", "front_back", "sides", "cross", "stacked"), "legs", _CORNER_LEGS),
         Requirement("bars", ("ring",), "legs", ("four", "three", "pedestal")),
-        Requirement(
-            "leg_shape", ("tapered", "splayed", "curved", "turned"), "legs", (*_CORNER_LEGS, "three")
-        ),
+        Requirement("leg_shape", ("tapered", "splayed", "curved", "turned"), "legs", (*_CORNER_LEGS, "three")),
         Requirement("leg_shape", ("curved",), "bars", ("none", "h", "box", "front_back", "sides")),
         Requirement("arms", ("posts", "loop", "solid", "floating"), "back", _BACKED),
         Requirement("height", ("bar",), "legs", ("four", "three", "pedestal", "sled")),
@@ -155,9 +153,7 @@ def _stretch_to(outline: np.ndarray, vertices: np.ndarray) -> np.ndarray:
     order = np.argsort(around)
     reach = np.hypot(outline[:, 0], outline[:, 1])[order]
     stretch = np.interp(angle, around[order], reach, period=2 * np.pi)
-    return np.stack(
-        [radius * stretch * np.cos(angle), vertices[:, 1], radius * stretch * np.sin(angle)], axis=1
-    )
+    return np.stack([radius * stretch * np.cos(angle), vertices[:, 1], radius * stretch * np.sin(angle)], axis=1)
 
 
 def _support(choices: Choices, seat: Seat) -> dict[str, Solid]:
@@ -173,15 +169,12 @@ def _support(choices: Choices, seat: Seat) -> dict[str, Solid]:
     if kind == "panel":
         size = (thickness, seat.bottom + 0.005, seat.depth * 0.96)
         return {
-            f"leg_{i}": box(size, (side * x, size[1] / 2, 0), bevel=0.1 * thickness)
-            for i, side in enumerate((1, -1))
+            f"leg_{i}": box(size, (side * x, size[1] / 2, 0), bevel=0.1 * thickness) for i, side in enumerate((1, -1))
         }
     parts = {}
     for i, (side, lean) in enumerate([(1, 1), (1, -1), (-1, 1), (-1, -1)]):
         inward = x - (0.0 if lean > 0 else thickness)
-        ends = np.array(
-            [[side * inward, 0, -lean * 0.46 * seat.depth], [side * inward, seat.bottom + 0.01, 0]]
-        )
+        ends = np.array([[side * inward, 0, -lean * 0.46 * seat.depth], [side * inward, seat.bottom + 0.01, 0]])
         ends[1, 2] = lean * 0.44 * seat.depth
         parts[f"leg_{i}"] = sweep(ends, rounded_rectangle(thickness, 1.3 * thickness, 0.1 * thickness))
     for i, z in enumerate((-0.42, 0.42)):
@@ -225,9 +218,7 @@ def _column(choices: Choices, seat: Seat) -> dict[str, Solid]:
     reach = choices.size("base_reach", 0.42, 0.55) * max(seat.width, 0.62 * seat.top)
     plate = box((0.5 * seat.width, 0.015, 0.5 * seat.depth), (0, seat.bottom - 0.006, 0), bevel=0.003)
     if choices.style["legs"] == "pedestal":
-        profile = np.array(
-            [[reach, 0], [reach, 0.015], [0.6 * reach, 0.025], [1.6 * radius, 0.05], [radius, 0.12]]
-        )
+        profile = np.array([[reach, 0], [reach, 0.015], [0.6 * reach, 0.025], [1.6 * radius, 0.05], [radius, 0.12]])
         profile = np.concatenate([profile, [[radius, seat.bottom]]])
         parts: dict[str, Solid] = {"pedestal": lathe(profile, segments=28), "mount": plate}
         if choices.style["bars"] == "ring":

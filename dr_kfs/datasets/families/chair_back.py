@@ -124,9 +124,7 @@ def _spindles(choices: Choices, width: float, height: float) -> dict[str, Solid]
     hooped = choices.count("hooped", 0, 1) == 1
     if hooped:
         angles = np.linspace(0, np.pi, 17)
-        hoop = np.stack(
-            [np.cos(angles) * width / 2, np.sin(angles) ** 0.6 * height - 0.02, 0 * angles], axis=1
-        )
+        hoop = np.stack([np.cos(angles) * width / 2, np.sin(angles) ** 0.6 * height - 0.02, 0 * angles], axis=1)
         parts["rail_top"] = sweep(hoop, circle(0.4 * thickness, sides=10), up=(0, 0, 1))
     else:
         parts["rail_top"] = _crest(choices, width, height, thickness)
@@ -135,9 +133,7 @@ def _spindles(choices: Choices, width: float, height: float) -> dict[str, Solid]
         if hooped:
             reach = height * max(1 - (2 * x / width) ** 2, 0.05) ** 0.3 - 0.02
         path = np.array([[fan * x, -0.02, 0], [0.5 * (1 + fan) * x, reach / 2, 0], [x, reach, 0]])
-        parts[f"slat_{i}"] = sweep(
-            path, circle(0.0075, sides=8), scales=np.array([0.9, 1.3, 0.8]), up=(0, 0, 1)
-        )
+        parts[f"slat_{i}"] = sweep(path, circle(0.0075, sides=8), scales=np.array([0.9, 1.3, 0.8]), up=(0, 0, 1))
     return parts
 
 

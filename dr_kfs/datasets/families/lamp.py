@@ -41,16 +41,10 @@ OPTIONS = StyleOptions(
         Requirement("mount", ("floor",), "body", ("stem", "tripod", "articulated", "arc")),
         Requirement("mount", ("desk",), "body", ("stem", "turned", "tripod", "articulated", "gooseneck")),
         Requirement("heads", ("three", "five"), "body", ("stem", "cord")),
-        Requirement(
-            "heads", ("three", "five"), "shade", ("cone", "bell", "dome", "globe", "spot", "bare", "tulip")
-        ),
+        Requirement("heads", ("three", "five"), "shade", ("cone", "bell", "dome", "globe", "spot", "bare", "tulip")),
         Requirement("body", ("articulated", "gooseneck"), "shade", ("cone", "dome", "bell", "spot", "bare")),
-        Requirement(
-            "body", ("turned", "tripod"), "shade", ("cone", "drum", "bell", "pyramid", "pleated", "globe")
-        ),
-        Requirement(
-            "body", ("arc", "bracket"), "shade", ("cone", "dome", "bell", "globe", "spot", "drum", "pyramid")
-        ),
+        Requirement("body", ("turned", "tripod"), "shade", ("cone", "drum", "bell", "pyramid", "pleated", "globe")),
+        Requirement("body", ("arc", "bracket"), "shade", ("cone", "dome", "bell", "globe", "spot", "drum", "pyramid")),
         Requirement("base", _BASES, "body", ("stem", "turned", "articulated", "arc", "gooseneck")),
         Requirement("base", ("none",), "body", ("tripod", "cord", "bracket", "turned")),
         Requirement("base", ("feet",), "body", ("stem", "articulated")),
@@ -139,9 +133,7 @@ def _stem(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Head]
     parts: dict[str, Solid] = {"stem": cylinder(radius, (0, 0.01, 0), (0, height, 0), sides=14)}
     for i in range(rings):
         y = height * (0.12 + 0.6 * (i + 0.5) / rings)
-        parts[f"ring_{i}"] = ellipsoid(
-            (2.0 * radius, 1.2 * radius, 2.0 * radius), (0, y, 0), segments=14, rings=7
-        )
+        parts[f"ring_{i}"] = ellipsoid((2.0 * radius, 1.2 * radius, 2.0 * radius), (0, y, 0), segments=14, rings=7)
     return parts, [Head(np.array([0.0, height, 0.0]))]
 
 
@@ -158,9 +150,7 @@ def _turned(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Hea
         np.abs(np.sin(np.pi * choices.count("body_balls", 2, 4) * share)) ** 0.7,
         1 - share**0.6,
     ]
-    radius = np.maximum(wide * curves[kind], 0.16 * wide) * (
-        1.0 - 0.25 * choices.size("body_taper", 0, 1) * share
-    )
+    radius = np.maximum(wide * curves[kind], 0.16 * wide) * (1.0 - 0.25 * choices.size("body_taper", 0, 1) * share)
     profile = np.stack([radius, 0.008 + share * (top - 0.008)], axis=1)
     neck = cylinder(max(0.14 * wide, 0.008), (0, top - 0.01, 0), (0, height, 0), sides=12)
     return {"body": lathe(profile, segments=28), "stem": neck}, [Head(np.array([0.0, height, 0.0]))]
@@ -176,9 +166,7 @@ def _tripod(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Hea
     }
     path = np.array([[0.02, hub + 0.005, 0], [reach, 0.0, 0]])
     for i in range(3):
-        leg = sweep(
-            path, rounded_rectangle(2 * radius, 2 * radius, 0.6 * radius), scales=np.array([1.0, 0.65])
-        )
+        leg = sweep(path, rounded_rectangle(2 * radius, 2 * radius, 0.6 * radius), scales=np.array([1.0, 0.65]))
         parts[f"leg_{i}"] = leg.rotated("y", -90 + 120 * i)
     if choices.count("leg_ring", 0, 1):
         y = 0.35 * hub
@@ -238,12 +226,7 @@ def _gooseneck(choices: Choices, height: float) -> tuple[dict[str, Solid], list[
     ]
     share = np.linspace(0, 1, 18)[:, None]
     a, b, c, d = (np.array(point) for point in points)
-    path = (
-        (1 - share) ** 3 * a
-        + 3 * share * (1 - share) ** 2 * b
-        + 3 * share**2 * (1 - share) * c
-        + share**3 * d
-    )
+    path = (1 - share) ** 3 * a + 3 * share * (1 - share) ** 2 * b + 3 * share**2 * (1 - share) * c + share**3 * d
     radius = choices.size("stem_radius", 0.008, 0.02) * 0.8
     return {"stem": tube(path, radius)}, [Head(path[-1], choices.size("shade_tip", -10, 45))]
 
@@ -252,9 +235,7 @@ def _cord(choices: Choices, height: float) -> tuple[dict[str, Solid], list[Head]
     """Ceiling canopy at y = height, and a cord or rod to the shade."""
     length = choices.size("cord_length", 0.35, 0.7) * height
     canopy = lathe(np.array([[0.01, height - 0.04], [0.055, height - 0.02], [0.06, height]]), segments=20)
-    cord = cylinder(
-        choices.size("cord_radius", 0.003, 0.008), (0, height - 0.02, 0), (0, height - length, 0), sides=8
-    )
+    cord = cylinder(choices.size("cord_radius", 0.003, 0.008), (0, height - 0.02, 0), (0, height - length, 0), sides=8)
     return {"canopy": canopy, "cord": cord}, [Head(np.array([0.0, height - length, 0.0]))]
 
 
@@ -269,9 +250,7 @@ def _bracket(choices: Choices, height: float) -> tuple[dict[str, Solid], list[He
     scroll = choices.count("bracket_scroll", 0, 1)
     parts: dict[str, Solid] = {"base": plate, "arm_0": tube(path, 0.009)}
     if scroll:
-        brace = rounded_path(
-            [(0, start[1] - 0.4 * tall, 0.015), (0, start[1] - 0.3 * tall, 0.6 * reach), path[5]], 0.2
-        )
+        brace = rounded_path([(0, start[1] - 0.4 * tall, 0.015), (0, start[1] - 0.3 * tall, 0.6 * reach), path[5]], 0.2)
         parts["arm_1"] = tube(brace, 0.006, sides=8)
     return parts, [Head(end)]
 

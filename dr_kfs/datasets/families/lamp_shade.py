@@ -35,12 +35,8 @@ def build_head(choices: Choices, height: float, small: float) -> dict[str, Solid
     kind = choices.style["shade"]
     radius = small * choices.size("shade_radius", 0.11, 0.2) * (0.6 + 0.45 * height)
     tall = choices.size("shade_height", 0.75, 1.5) * radius
-    socket = cylinder(
-        0.2 * radius, (0, 0.03 * radius, 0), (0, -0.4 * radius, 0), sides=14, bevel=0.02 * radius
-    )
-    bulb = ellipsoid(
-        (0.22 * radius, 0.3 * radius, 0.22 * radius), (0, -0.6 * radius, 0), segments=14, rings=9
-    )
+    socket = cylinder(0.2 * radius, (0, 0.03 * radius, 0), (0, -0.4 * radius, 0), sides=14, bevel=0.02 * radius)
+    bulb = ellipsoid((0.22 * radius, 0.3 * radius, 0.22 * radius), (0, -0.6 * radius, 0), segments=14, rings=9)
     parts: dict[str, Solid] = {"socket": socket, "bulb": bulb}
     if kind == "bare":
         large = 0.5 * radius
@@ -76,14 +72,10 @@ def _shade(choices: Choices, kind: str, radius: float, tall: float) -> Solid:
     share = np.linspace(0, 1, 10)
     wall = 0.012 * radius + 0.003
     if kind == "pyramid":
-        rows = np.stack(
-            [radius * (narrow + (1 - narrow) * np.array([0.0, 1.0])), np.array([0.0, -tall])], axis=1
-        )
+        rows = np.stack([radius * (narrow + (1 - narrow) * np.array([0.0, 1.0])), np.array([0.0, -tall])], axis=1)
         return shell_of_revolution(rows * (1.2, 1.0), 1.5 * wall, segments=4).rotated("y", 45)
     if kind == "pleated":
-        rows = np.stack(
-            [radius * (0.8 * narrow + 0.2 + 0.8 * (1 - narrow) * share[::3]), -tall * share[::3]], axis=1
-        )
+        rows = np.stack([radius * (0.8 * narrow + 0.2 + 0.8 * (1 - narrow) * share[::3]), -tall * share[::3]], axis=1)
         shade = shell_of_revolution(rows, wall, segments=72)
         return shade.mapped(_pleats)
     if kind == "tulip":

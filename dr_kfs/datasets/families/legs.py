@@ -62,9 +62,7 @@ def _centre_line(place: tuple[float, float], bottom: float, top: float, splay: f
 
     def leg(y: float) -> np.ndarray:
         share = (y - bottom) / (top - bottom)
-        reach = splay * (top - bottom) * (1 - share) + sway * (top - bottom) * np.sin(
-            2 * np.pi * (share - 0.5)
-        )
+        reach = splay * (top - bottom) * (1 - share) + sway * (top - bottom) * np.sin(2 * np.pi * (share - 0.5))
         return np.array([place[0], y, place[1]]) + reach * outward
 
     return leg
@@ -103,9 +101,7 @@ def bars_between(choices: Choices, legs: Sequence[Leg], top: float, thickness: f
         "front_back": [(front, height), (back, height)],
         "sides": [(left, height), (right, height)],
         "cross": [((0, 2), height), ((1, 3), height)],
-        "stacked": [
-            (pair, y) for pair in (left, right, front) for y in (0.55 * height + 0.02 * top, 1.25 * height)
-        ],
+        "stacked": [(pair, y) for pair in (left, right, front) for y in (0.55 * height + 0.02 * top, 1.25 * height)],
     }
     spans = [(legs[a](y), legs[b](y)) for (a, b), y in pairs[kind]]
     if kind == "h":

@@ -47,9 +47,7 @@ OPTIONS = StyleOptions(
         Requirement("base", ("three",), "top", ("round", "octagon", "oval")),
         Requirement("storage", ("shelf",), "base", ("four", "three", "panel", "frame", "hairpin")),
         Requirement("storage", ("shelf",), "bars", ("none",)),
-        Requirement(
-            "storage", ("drawer", "drawers", "cabinet"), "base", ("four", "panel", "frame", "hairpin")
-        ),
+        Requirement("storage", ("drawer", "drawers", "cabinet"), "base", ("four", "panel", "frame", "hairpin")),
         Requirement("storage", ("drawer", "drawers", "cabinet"), "top", ("rectangle",)),
         Requirement("storage", ("cabinet",), "bars", ("none", "sides")),
         Requirement("storage", ("cabinet",), "leg_shape", ("straight", "tapered", "turned")),
@@ -114,9 +112,7 @@ def _top(choices: Choices, top: Top) -> Solid:
 
 def _corner(choices: Choices, top: Top, margin: float) -> tuple[float, float]:
     """Half distances (x, z) between the legs, well inside the top's outline."""
-    shrink = (
-        1.0 if choices.style["top"] == "rectangle" else 0.94 if choices.style["top"] == "rounded" else 0.68
-    )
+    shrink = 1.0 if choices.style["top"] == "rectangle" else 0.94 if choices.style["top"] == "rounded" else 0.68
     return (0.5 * top.width - margin) * shrink, (0.5 * top.depth - margin) * shrink
 
 
@@ -201,9 +197,7 @@ def _trestle(choices: Choices, top: Top) -> dict[str, Solid]:
         else:
             size = (1.1 * thickness, y, 2.2 * thickness)
             parts[f"leg_{i}"] = box(size, (side * x, y / 2, 0), bevel=0.004)
-            parts[f"foot_{name}"] = box(
-                (thickness, thickness, 2 * half), (side * x, thickness / 2, 0), bevel=0.01
-            )
+            parts[f"foot_{name}"] = box((thickness, thickness, 2 * half), (side * x, thickness / 2, 0), bevel=0.01)
     height = choices.size("bar_height", 0.25, 0.6) * top.bottom if not leaning else 0.35 * top.bottom
     parts["bar_0"] = box((2 * x, 1.4 * thickness, 0.5 * thickness), (0, height, 0), bevel=0.003)
     return parts

@@ -1,0 +1,68 @@
+"""Localized matching against a brute-force search."""
+
+import pytest
+import torch
+
+from dr_kfs.matching import LocalizedMatcher, match_localized, weighted_similarity
+
+
+def brute_force(query, reference, reach):
+    """Eq. 2's inner minimum, patch by patch."""
+    items, views, patches, _ = query.shape
+    grid = round(patches**0.5)
+    distance = torch.full((items, views, patches), torch.inf, dtype=query.dtype)
+    index = torch.zeros(items, views, patches, dtype=torch.long)
+    for i in range(patches):
+        for k in range(patches):
+            row, column = i // grid, i % grid
+            if abs(k // grid - row) <= reach and abs(k % grid - column) <= reach:
+                d = (query[:, :, i] - reference[:, :, k]).square().mean(-1)
+                index[:, :, i] = torch.where(d < distance[:, :, i], k, index[:, :, i])
+                distance[:, :, i] = torch.minimum(d, distance[:, :, i])
+    return distance, index
+
+
+class TestMatchLocalized:
+    @pytest.mark.parametrize(("radius", "reach"), [(0, 0), (16, 1), (32, 2)])
+    def test_equals_brute_force(self, radius, reach):
+        query, reference = torch.randn(2, 3, 25, 8), torch.randn(2, 3, 25, 8)
+        matches = match_localized(query, reference, radius=radius)
+        distance, index = brute_force(query, reference, reach)
+        torch.testing.assert_close(matches.distance, distance)
+        assert torch.equal(matches.index, index)
+
+    def test_identity_is_exactly_zero(self):
+        query = torch.randn(1, 2, 225, 16)
+        matches = match_localized(query, query.clone())
+        assert (matches.distance == 0).all()
+        assert torch.equal(matches.index, torch.arange(225).expand(1, 2, 225))
+
+    def test_a_shift_by_one_patch_is_forgiven_inside(self):
+        grid = torch.randn(1, 1, 5, 5, 8)
+        matches = match_localized(grid.flatten(2, 3), grid.roll(1, dims=3).flatten(2, 3))
+        assert (matches.distance.view(5, 5)[:, :4] == 0).all()
+
+    def test_softmin_tends_to_the_minimum(self):
+        query, reference = torch.randn(1, 1, 9, 8), torch.randn(1, 1, 9, 8)
+        hard = match_localized(query, reference).distance
+        soft = match_localized(query, reference, temperature=1e-3).distance
+        torch.testing.assert_close(soft, hard, atol=1e-3, rtol=0)
+        assert (match_localized(query, reference, temperature=1.0).distance >= hard).all()
+
+    @pytest.mark.parametrize("temperature", [None, 0.5])
+    def test_gradcheck(self, temperature):
+        query = torch.randn(1, 1, 9, 4, dtype=torch.float64, requires_grad=True)
+        reference = torch.randn(1, 1, 9, 4, dtype=torch.float64, requires_grad=True)
+        matcher = LocalizedMatcher(temperature=temperature)
+        assert torch.autograd.gradcheck(lambda a, b: matcher(a, b).distance, (query, reference))
+
+    def test_wrong_shapes(self):
+        with pytest.raises(ValueError, match="square grid"):
+            match_localized(torch.zeros(1, 1, 8, 4), torch.zeros(1, 1, 8, 4))
+
+
+class TestWeightedSimilarity:
+    def test_is_a_weighted_mean_and_zero_without_weight(self):
+        distance = torch.tensor([[[1.0, 3.0], [5.0, 7.0]]])
+        weights = torch.tensor([[[1.0, 3.0], [0.0, 0.0]]])
+        assert weighted_similarity(distance, weights).tolist() == [[2.5, 0.0]]
