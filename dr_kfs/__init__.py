@@ -1,5 +1,49 @@
-"""Differentiable perceptual distance between 3D shapes, as a training loss and as an evaluation metric."""
+"""DR-KFS: a differentiable perceptual distance between 3D shapes, as a training loss and as an evaluation metric.
 
-__all__ = ["__version__"]
+    shape ──► Meshes ──► 25 shaded views ──► PoI maps ──► 225 patches/view ──► 128-D descriptors ──┐
+    geometry              rendering           keypoints     descriptors       (mean PoI = weight)  ├─► two-way local
+    target ─────────────── the same, once: cached as a ShapeCode ──────────────────────────────────┘   matching ─► loss
+                                                                                                       matching, drkfs
+
+    >>> import dr_kfs
+    >>> loss_fn = dr_kfs.DRKFSLoss()
+    >>> loss = loss_fn(predicted, target)  # Meshes, trimesh, pytorch3d Meshes, (vertices, faces), ...
+    >>> loss.backward()
+"""
 
 __version__ = "0.1.0"
+
+from dr_kfs.comparison import Comparison
+from dr_kfs.descriptors import HardNetDescriptor
+from dr_kfs.drkfs import DRKFSLoss, drkfs_distance
+from dr_kfs.fitting import FitSettings, MeshFit, icosphere
+from dr_kfs.geometry import Frame, Meshes, bounding_frame, load_meshes, normalize, sample_surface, save_mesh
+from dr_kfs.keypoints import GHHDetector
+from dr_kfs.matching import LocalizedMatcher
+from dr_kfs.rendering import Cameras, Lighting, SoftRenderer, hemisphere_rig
+from dr_kfs.shape_code import ShapeCode
+
+__all__ = [
+    "Cameras",
+    "Comparison",
+    "DRKFSLoss",
+    "FitSettings",
+    "Frame",
+    "GHHDetector",
+    "HardNetDescriptor",
+    "Lighting",
+    "LocalizedMatcher",
+    "MeshFit",
+    "Meshes",
+    "ShapeCode",
+    "SoftRenderer",
+    "__version__",
+    "bounding_frame",
+    "drkfs_distance",
+    "hemisphere_rig",
+    "icosphere",
+    "load_meshes",
+    "normalize",
+    "sample_surface",
+    "save_mesh",
+]

@@ -29,7 +29,9 @@ LAYERS = (
     ("dr_kfs.descriptors",),
     ("dr_kfs.matching",),
     ("dr_kfs.comparison", "dr_kfs.shape_code"),
+    ("dr_kfs._view_chunks",),
     ("dr_kfs.drkfs",),
+    ("dr_kfs.fitting",),
     ("dr_kfs.losses.balancing",),
     ("dr_kfs.losses.hybrid", "dr_kfs.metrics"),
     ("dr_kfs.losses.__init__",),  # imports every loss, the hybrid too

@@ -76,7 +76,7 @@ def forgivable_change(
     """The shape's vertices after a small deformation: per part a shift and a scale, over all a bend and a stretch."""
     moved = []
     for part in shape.parts.values():
-        vertices = torch.as_tensor(part.vertices, dtype=torch.float32)
+        vertices = torch.tensor(part.vertices, dtype=torch.float32)
         if torch.rand(1, generator=generator) < 0.5:
             centre = (vertices.amin(0) + vertices.amax(0)) / 2.0
             scale = torch.exp(0.08 * strength * torch.randn(3, generator=generator))

@@ -1,0 +1,356 @@
+"""The laws of DR-KFS: identity, invariances, sensitivity, gradients, batches, chunks, codes, errors."""
+
+import dataclasses
+
+import pytest
+import torch
+import trimesh
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, drkfs_distance, hemisphere_rig, icosphere
+from dr_kfs.datasets import generate
+
+VIEWS = [1, 9, 24]
+
+
+@pytest.fixture(scope="module")
+def loss_fn():
+    """The default stages on three of the views: a full step is measured in tests/benchmarks."""
+    return DRKFSLoss(renderer=SoftRenderer(cameras=hemisphere_rig()[VIEWS]), reduction="none")
+
+
+@pytest.fixture(scope="module")
+def chair():
+    return generate("chair", 4, style={"legs": "four", "bars": "box", "arms": "none"})
+
+
+@pytest.fixture(scope="module")
+def table():
+    return generate("table", 2).to_meshes()
+
+
+def renumbered(meshes, *, seed=0):
+    """The same surface: vertices and faces in another order, faces turned around, a vertex that nothing uses."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(meshes.vertices), generator=generator)
+    back = order.argsort()
+    faces = back[meshes.faces][torch.randperm(len(meshes.faces), generator=generator)]
+    faces = torch.where(torch.rand(len(faces), 1, generator=generator) < 0.5, faces, faces.flip(1))
+    vertices = torch.cat([meshes.vertices[order], torch.tensor([[50.0, 50.0, 50.0]])])
+    return Meshes.from_list([vertices], [faces])
+
+
+def with_extra_faces(meshes):
+    """Every face twice, and faces that are points and lines."""
+    faces = meshes.faces
+    points = faces[:20, :1].expand(-1, 3)
+    lines = faces[:20][:, [0, 1, 1]]
+    return Meshes.from_list([meshes.vertices], [torch.cat([faces, faces, points, lines])])
+
+
+def split_vertices(meshes):
+    """No two faces share a vertex."""
+    corners = meshes.vertices[meshes.faces].reshape(-1, 3)
+    return Meshes.from_list([corners], [torch.arange(len(corners)).view(-1, 3)])
+
+
+def subdivided(meshes):
+    """The same surface, every face in four."""
+    vertices, faces = trimesh.remesh.subdivide(meshes.vertices.numpy(), meshes.faces.numpy())
+    return Meshes.from_list([torch.tensor(vertices, dtype=torch.float32)], [torch.tensor(faces)])
+
+
+class TestIdentity:
+    def test_a_shape_and_itself_are_exactly_zero(self, loss_fn, chair):
+        assert loss_fn(chair.to_meshes(), chair.to_meshes()).item() == 0.0
+
+    def test_a_shape_and_its_code_are_exactly_zero(self, loss_fn, table):
+        assert loss_fn(table, loss_fn.encode(table)).item() == 0.0
+
+
+class TestInvariance:
+    @pytest.mark.parametrize(
+        ("change", "share"),
+        # Share of the distance to another shape. The first three move sums in float32 only; a finer triangulation
+        # may change by 1 % (DESIGN: the law).
+        [(renumbered, 1e-3), (with_extra_faces, 5e-3), (split_vertices, 1e-3), (subdivided, 1e-2)],
+    )
+    def test_the_same_surface(self, loss_fn, chair, table, change, share):
+        meshes = chair.to_meshes()
+        other = loss_fn(table, meshes).item()
+        assert other > 0.01
+        assert loss_fn(change(meshes), meshes).item() <= share * other
+
+    @pytest.mark.parametrize(("scale", "offset"), [(1000.0, 3.0), (1e-3, -2e-3)])
+    def test_units_and_translation(self, loss_fn, chair, table, scale, offset):
+        meshes = chair.to_meshes()
+        a = loss_fn(table, meshes)
+        moved = [shape.with_vertices(shape.vertices * scale + offset) for shape in (table, meshes)]
+        torch.testing.assert_close(loss_fn(*moved), a, rtol=1e-3, atol=0)
+
+    def test_batch_equals_loop(self, loss_fn, chair, table):
+        meshes = chair.to_meshes()
+        sphere = icosphere(2)
+        together = loss_fn(Meshes.cat([table, sphere]), Meshes.cat([meshes, meshes]))
+        alone = torch.cat([loss_fn(table, meshes), loss_fn(sphere, meshes)])
+        torch.testing.assert_close(together, alone, rtol=1e-5, atol=0)
+
+    def test_one_target_serves_a_batch(self, loss_fn, chair, table):
+        meshes = chair.to_meshes()
+        batch = Meshes.cat([table, icosphere(2)])
+        torch.testing.assert_close(loss_fn(batch, meshes), loss_fn(batch, Meshes.cat([meshes, meshes])))
+
+    def test_symmetric_with_each_own_frame(self, chair, table):
+        loss = DRKFSLoss(renderer=SoftRenderer(cameras=hemisphere_rig()[VIEWS]), normalize="each", reduction="none")
+        torch.testing.assert_close(loss(chair.to_meshes(), table), loss(table, chair.to_meshes()))
+
+    @pytest.mark.parametrize("view_chunk", [1, 2])
+    def test_value_and_gradient_do_not_depend_on_the_chunk(self, loss_fn, chair, view_chunk):
+        code = loss_fn.encode(chair.to_meshes())
+        results = []
+        for chunk in (3, view_chunk):
+            loss = DRKFSLoss(renderer=loss_fn.renderer, reduction="none", view_chunk=chunk)
+            sphere = icosphere(2)
+            vertices = sphere.vertices.clone().requires_grad_()
+            value = loss(sphere.with_vertices(vertices), code)
+            value.sum().backward()
+            results.append((value.detach(), vertices.grad))
+        torch.testing.assert_close(results[1][0], results[0][0], rtol=1e-5, atol=0)
+        difference = (results[1][1] - results[0][1]).norm() / results[0][1].norm()
+        assert difference < 1e-2  # float32: another batch size is another order of sums in the convolutions
+
+    def test_same_bits_whatever_the_number_of_threads(self, loss_fn, chair, table):
+        before = torch.get_num_threads()
+        images = []
+        try:
+            for threads in (1, 2):
+                torch.set_num_threads(threads)
+                images.append(loss_fn.renderer(chair.to_meshes()).images)
+        finally:
+            torch.set_num_threads(before)
+        assert torch.equal(*images)
+
+
+class TestSensitivity:
+    def test_a_removed_part_costs_more_than_a_stretched_one(self, loss_fn, chair):
+        meshes = chair.to_meshes()
+        removed = loss_fn(chair.without("leg_0").to_meshes(), meshes)
+        stretched = loss_fn(chair.scaled("leg_0", (1.15, 1.0, 1.15)).to_meshes(), meshes)
+        assert removed > stretched
+
+    def test_another_family_is_farther_than_an_edit(self, loss_fn, chair):
+        meshes = chair.to_meshes()
+        assert loss_fn(generate("airplane", 3).to_meshes(), meshes) > loss_fn(
+            chair.moved("bar_*", (0.0, 0.03, 0.0)).to_meshes(), meshes
+        )
+
+
+class TestGradient:
+    def test_fused_equals_autograd_for_every_reduction(self, loss_fn, chair, table):
+        target = Meshes.cat([chair.to_meshes(), table])
+        batch = Meshes.cat([icosphere(1), icosphere(2)]).to(dtype=torch.float64)
+        code = loss_fn.encode(target.to(dtype=torch.float64))
+        weights = torch.tensor([2.0, -3.0], dtype=torch.float64)
+        gradients = []
+        for fused in (True, False):
+            loss = DRKFSLoss(renderer=loss_fn.renderer, reduction="none", fused=fused, view_chunk=2)
+            vertices = batch.vertices.clone().requires_grad_()
+            (loss(batch.with_vertices(vertices), code) * weights).sum().backward()
+            gradients.append(vertices.grad)
+        torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-12)
+
+    def test_directional_derivative_equals_finite_differences(self, chair):
+        """In float64, one view, along random directions; the median of several, since the minimum has kinks."""
+        loss = DRKFSLoss(
+            renderer=SoftRenderer(cameras=hemisphere_rig()[[9]], sigma=1e-4), normalize="none", detach_weights=False
+        )
+        sphere = icosphere(2).to(dtype=torch.float64)
+        sphere = sphere.with_vertices(sphere.vertices * 0.57)
+        code = loss.encode(sphere.with_vertices(sphere.vertices * torch.tensor([1.0, 0.7, 1.2], dtype=torch.float64)))
+        vertices = sphere.vertices.clone().requires_grad_()
+        loss(sphere.with_vertices(vertices), code).backward()
+        errors = []
+        for seed in range(5):
+            direction = torch.randn(vertices.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+            with torch.no_grad():
+                plus, minus = (
+                    loss(sphere.with_vertices(sphere.vertices + step * direction), code) for step in (1e-7, -1e-7)
+                )
+            numeric = (plus - minus) / 2e-7
+            exact = (vertices.grad * direction).sum()
+            errors.append(((numeric - exact).abs() / exact.abs()).item())
+        assert sorted(errors)[2] < 1e-3
+
+    def test_gradient_reaches_both_sides(self, loss_fn, chair):
+        ours, theirs = icosphere(2), chair.to_meshes()
+        a, b = ours.vertices.clone().requires_grad_(), theirs.vertices.clone().requires_grad_()
+        loss_fn(ours.with_vertices(a), theirs.with_vertices(b)).sum().backward()
+        assert a.grad.abs().sum() > 0
+        assert b.grad.abs().sum() > 0
+
+    def test_nothing_is_owned_and_train_mode_changes_nothing(self, loss_fn, chair, table):
+        assert list(loss_fn.parameters()) == []
+        assert loss_fn.state_dict() == {}
+        before = loss_fn(table, chair.to_meshes())
+        assert torch.equal(loss_fn.train()(table, chair.to_meshes()), before)
+
+    def test_autocast_keeps_the_value(self, loss_fn, chair, table):
+        plain = loss_fn(table, chair.to_meshes())
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = loss_fn(table, chair.to_meshes())
+        torch.testing.assert_close(mixed.float(), plain, rtol=0.02, atol=0)  # bfloat16 has 8 bits
+
+    def test_an_injected_stage_with_parameters_gets_its_gradient(self, loss_fn, chair):
+        class Scaled(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gain = torch.nn.Parameter(torch.ones(()))
+
+            def forward(self, images):
+                return self.gain * loss_fn.detector(images)
+
+        loss = DRKFSLoss(renderer=loss_fn.renderer, detector=Scaled(), detach_weights=False)
+        sphere = icosphere(1)
+        loss(sphere.with_vertices(sphere.vertices.clone().requires_grad_()), chair.to_meshes()).backward()
+        assert loss.detector.gain.grad is not None
+
+
+class TestDegenerateInput:
+    @settings(max_examples=12)
+    @given(st.integers(0, 10**6), st.sampled_from(["flat", "needle", "huge", "tiny", "point"]))
+    def test_value_and_gradient_are_finite(self, seed, kind):
+        loss = DRKFSLoss(renderer=SoftRenderer(cameras=hemisphere_rig()[[9]]))
+        vertices = torch.randn(12, 3, generator=torch.Generator().manual_seed(seed))
+        scale = {
+            "flat": torch.tensor([1.0, 0.0, 1.0]),
+            "needle": torch.tensor([0.0, 1.0, 0.0]),
+            "huge": torch.full((3,), 1e12),
+            "tiny": torch.full((3,), 1e-12),
+            "point": torch.zeros(3),
+        }[kind]
+        vertices = (vertices * scale).requires_grad_()
+        faces = torch.randint(0, 12, (20, 3), generator=torch.Generator().manual_seed(seed))
+        value = loss((vertices, faces), icosphere(1))
+        value.backward()
+        assert value.isfinite()
+        assert vertices.grad.isfinite().all()
+
+    def test_an_empty_prediction_is_finite(self, loss_fn, chair):
+        empty = Meshes.from_list([torch.zeros(0, 3)], [torch.zeros(0, 3, dtype=torch.long)], allow_empty=True)
+        value = loss_fn(empty, chair.to_meshes())
+        assert value.isfinite().all()
+        assert value.item() > 0
+
+
+class TestShapeCode:
+    def test_save_and_load(self, loss_fn, chair, table, tmp_path):
+        code = loss_fn.encode(chair.to_meshes())
+        code.save(tmp_path / "chair.safetensors")
+        loaded = type(code).load(tmp_path / "chair.safetensors")
+        assert torch.equal(loss_fn(table, loaded), loss_fn(table, code))
+
+    def test_other_settings_are_refused_by_name(self, loss_fn, chair, table):
+        code = loss_fn.encode(chair.to_meshes())
+        other = DRKFSLoss(renderer=SoftRenderer(cameras=hemisphere_rig()[VIEWS], sigma=3e-5))
+        with pytest.raises(ValueError, match=r"renderer\.sigma: 1e-05 against 3e-05"):
+            other(table, code)
+
+    def test_codes_of_different_frames_say_the_way_out(self, loss_fn, chair, table):
+        a, b = loss_fn.encode(table), loss_fn.encode(chair.to_meshes())
+        with pytest.raises(ValueError, match=r"loss_fn\.encode\(predicted, frame=target_code\.frame\)"):
+            loss_fn(a, b)
+        in_frame = loss_fn.encode(table, frame=b.frame)
+        torch.testing.assert_close(loss_fn(in_frame, b), loss_fn(table, b))
+
+    def test_cat_and_index(self, loss_fn, chair, table):
+        a, b = loss_fn.encode(table), loss_fn.encode(chair.to_meshes())
+        both = type(a).cat([a, b])
+        assert len(both) == 2
+        assert torch.equal(both[1].descriptors, b.descriptors)
+        assert torch.equal(both[0].frame.scale, a.frame.scale)
+
+    @pytest.mark.parametrize("content", [b"", b"not a code", b"\x00" * 100])
+    def test_a_wrong_file_is_one_clear_error(self, tmp_path, content, loss_fn, table):
+        path = tmp_path / "wrong.safetensors"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="is not a shape code"):
+            type(loss_fn.encode(table)).load(path)
+        with pytest.raises(FileNotFoundError, match="no shape code"):
+            type(loss_fn.encode(table)).load(tmp_path / "missing.safetensors")
+
+
+class TestCompare:
+    def test_adds_up_to_the_loss(self, loss_fn, chair, table):
+        meshes = chair.to_meshes()
+        comparison = loss_fn.compare(table, meshes)
+        torch.testing.assert_close(comparison.value, loss_fn(table, meshes), rtol=1e-5, atol=0)
+        both = comparison.patch_error("predicted").sum((1, 2)) + comparison.patch_error("target").sum((1, 2))
+        torch.testing.assert_close(both, comparison.value, rtol=1e-5, atol=0)
+
+    def test_shapes_and_pictures(self, loss_fn, chair, table):
+        comparison = loss_fn.compare(table, chair.to_meshes())
+        assert comparison.predicted.images.shape == (1, 3, 256, 256)
+        assert comparison.predicted_to_target.match.shape == (1, 3, 225)
+        assert comparison.worst_views(2).shape == (1, 2)
+        assert comparison.to_dict()["drkfs"] == comparison.value.tolist()
+
+    def test_a_removed_leg_is_missing_from_the_prediction(self, loss_fn, chair):
+        comparison = loss_fn.compare(chair.without("leg_0", "bar_*").to_meshes(), chair.to_meshes())
+        assert comparison.target_to_predicted.per_view.sum() > 0
+
+    def test_a_code_has_no_pictures(self, loss_fn, chair, table):
+        comparison = loss_fn.compare(table, loss_fn.encode(chair.to_meshes()))
+        assert comparison.target.images is None
+
+
+class TestViews:
+    def test_all_views_named_equals_all_views(self, loss_fn, chair, table):
+        plain = loss_fn(table, chair.to_meshes())
+        torch.testing.assert_close(loss_fn(table, chair.to_meshes(), views=[0, 1, 2]), plain, rtol=1e-5, atol=0)
+
+    def test_single_views_average_to_the_whole(self, loss_fn, chair, table):
+        plain = loss_fn(table, chair.to_meshes())
+        mean = sum(loss_fn(table, chair.to_meshes(), views=[view]) for view in range(3)) / 3
+        torch.testing.assert_close(mean, plain, rtol=1e-5, atol=0)
+
+
+class TestFunction:
+    def test_is_the_module(self, loss_fn, chair, table):
+        meshes = chair.to_meshes()
+        value = drkfs_distance(table, meshes, reduction="none", loss=loss_fn)
+        assert torch.equal(value, loss_fn(table, meshes))
+
+    def test_takes_what_users_have(self, loss_fn, chair, table):
+        vertices, faces, _ = chair.to_mesh()
+        expected = loss_fn(table, chair.to_meshes())
+        as_trimesh = trimesh.Trimesh(vertices, faces, process=False)
+        as_pair = (torch.tensor(vertices, dtype=torch.float32), torch.tensor(faces))
+        for target in (as_trimesh, as_pair, [as_pair]):
+            torch.testing.assert_close(loss_fn(table, target), expected)
+
+
+class TestErrors:
+    def test_batches_of_different_sizes(self, loss_fn, table):
+        with pytest.raises(ValueError, match="predicted holds 2 shapes and target 3"):
+            loss_fn(Meshes.cat([table] * 2), Meshes.cat([table] * 3))
+
+    def test_something_that_is_not_a_shape(self, loss_fn, table):
+        with pytest.raises(TypeError):
+            loss_fn("chair.obj", table)
+
+    @pytest.mark.parametrize("bad", [{"normalize": "box"}, {"reduction": "median"}, {"view_chunk": 0}])
+    def test_settings(self, bad):
+        with pytest.raises(ValueError, match="must be"):
+            DRKFSLoss(**bad)
+
+    @pytest.mark.parametrize("views", [[], [3], [-1]])
+    def test_views_that_do_not_exist(self, loss_fn, table, views):
+        with pytest.raises(ValueError, match="views must name views of the rig, 0 to 2"):
+            loss_fn(table, table, views=views)
+
+    def test_meta_device_says_where_the_loss_is(self, loss_fn):
+        sphere = icosphere(0)
+        moved = dataclasses.replace(sphere, vertices=sphere.vertices.to("meta"), faces=sphere.faces.to("meta"))
+        with pytest.raises(ValueError, match='on meta, the loss on cpu: call `loss_fn.to\\("meta"\\)`'):
+            loss_fn._check_device(moved)
