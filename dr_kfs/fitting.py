@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Frame, Meshes, bounding_frame, normalize
+from dr_kfs.large_steps import LargeSteps
 from dr_kfs.losses.edge_length import edge_length_loss
 from dr_kfs.losses.laplacian import uniform_laplacian_loss
 from dr_kfs.losses.normal_consistency import normal_consistency_loss
@@ -32,8 +33,10 @@ class FitSettings:
     """Gradient steps."""
     views_per_step: int = 6
     """Views per step, drawn at random; the objective is scaled to the whole rig."""
-    learning_rate: float = 4e-3
-    """Of Adam, at the start [target diagonals]; falls to a tenth by the end (cosine)."""
+    learning_rate: float = 8e-3
+    """Largest motion of a vertex per step, at the start [target diagonals]; falls to a tenth by the end (cosine)."""
+    smoothing: float = 10.0
+    """How far a vertex drags its neighbours along, see `LargeSteps`."""
     laplacian: float = 40.0
     """Weight of the uniform Laplacian."""
     normal_consistency: float = 0.02
@@ -51,7 +54,7 @@ class MeshFit:
 
         laplacian * L_lap + normal_consistency * L_nc + edge_length * L_edge
 
-    and makes one step of Adam. The state can be saved and restored between any two steps; a restored fit goes on to
+    and makes one smooth step (`LargeSteps`). The state can be saved and restored between any two steps; a restored fit goes on to
     the same result.
 
     Args:
@@ -100,7 +103,7 @@ class MeshFit:
         with torch.no_grad():  # the target is a constant
             self.target_views = self.loss.renderer(self.target)
         self.vertices = self.template.vertices.clone().requires_grad_()
-        self.optimizer = torch.optim.Adam([self.vertices], lr=self.settings.learning_rate)
+        self.descent = LargeSteps(self.template, smoothing=self.settings.smoothing)
         self.generator = torch.Generator().manual_seed(self.settings.seed)
         self.step_count = 0
 
@@ -113,8 +116,6 @@ class MeshFit:
         """One step; returns the value of every term, weighted, and their `"total"`."""
         progress = self.step_count / self.settings.steps
         rate = self.settings.learning_rate * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * progress)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         meshes = self.template.with_vertices(self.vertices)
         terms = {
             self.objective: self._objective(meshes),
@@ -123,11 +124,10 @@ class MeshFit:
             "edge_length": self.settings.edge_length * edge_length_loss(meshes),
         }
         total = torch.stack(list(terms.values())).sum()
-        self.optimizer.zero_grad()
-        total.backward()
-        self.optimizer.step()
+        (gradient,) = torch.autograd.grad(total, self.vertices)
+        self.descent.step(self.vertices, gradient, rate=rate)
         self.step_count += 1
-        return {"total": float(total), **{name: float(term) for name, term in terms.items()}}
+        return {"total": total.item(), **{name: term.item() for name, term in terms.items()}}
 
     def _objective(self, meshes: Meshes) -> Tensor:
         rig = self.loss.view_count
@@ -174,9 +174,8 @@ class MeshFit:
         """Write the state to a `.safetensors` file, in one step (a half-written file never replaces a whole one)."""
         from safetensors.torch import save_file
 
-        moments = self.optimizer.state_dict()["state"].get(0, {})
         tensors = {"vertices": self.vertices.detach(), "generator": self.generator.get_state()}
-        tensors |= {f"adam.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        tensors |= {f"descent.{name}": tensor for name, tensor in self.descent.state.items()}
         metadata = {
             "format": FORMAT,
             "identity": json.dumps(self._identity()),
@@ -215,11 +214,8 @@ class MeshFit:
             self.vertices.copy_(tensors["vertices"])
         self.generator.set_state(tensors["generator"])
         self.step_count = int(metadata["step_count"])
-        moments = {name.removeprefix("adam."): value for name, value in tensors.items() if name.startswith("adam.")}
-        if moments:
-            state = self.optimizer.state_dict()
-            state["state"] = {0: moments}
-            self.optimizer.load_state_dict(state)
+        for name, tensor in self.descent.state.items():
+            tensor.copy_(tensors[f"descent.{name}"])
 
 
 def icosphere(subdivisions: int = 4) -> Meshes:

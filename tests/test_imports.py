@@ -29,7 +29,7 @@ LAYERS = (
     ("dr_kfs.descriptors",),
     ("dr_kfs.matching",),
     ("dr_kfs.comparison", "dr_kfs.shape_code"),
-    ("dr_kfs._view_chunks",),
+    ("dr_kfs._view_chunks", "dr_kfs.large_steps"),
     ("dr_kfs.drkfs",),
     ("dr_kfs.fitting",),
     ("dr_kfs.losses.balancing",),

@@ -1,0 +1,133 @@
+"""Meshes to views: shading, sizes, degenerate faces, gradients through position, depth and shade."""
+
+import pytest
+import torch
+
+from dr_kfs import Lighting, Meshes, SoftRenderer, hemisphere_rig, icosphere, normalize
+from dr_kfs.datasets import generate
+
+FRONT = hemisphere_rig()[[0]]
+
+
+@pytest.fixture(scope="module")
+def chair():
+    return normalize(generate("chair", 4).to_meshes())
+
+
+class TestSoftRenderer:
+    def test_batches_of_different_sizes(self, chair):
+        sphere = normalize(icosphere(2))
+        renderer = SoftRenderer(cameras=hemisphere_rig()[[0, 24]], image_size=64)
+        together = renderer(Meshes.cat([chair, sphere]))
+        assert together.images.shape == (2, 2, 64, 64)
+        for item, mesh in enumerate((chair, sphere)):
+            assert torch.equal(together.images[item], renderer(mesh).images[0])
+            assert torch.equal(together.depth[item], renderer(mesh).depth[0])
+
+    def test_shade_is_two_sided_and_within_its_range(self, chair):
+        chair = chair.to(dtype=torch.float64)  # float32 rounds depth / gamma differently in another order
+        flipped = Meshes.from_list([chair.vertices], [chair.faces.flip(1)])
+        renderer = SoftRenderer(cameras=hemisphere_rig()[[1, 9]], image_size=64)
+        images = renderer(chair).images
+        torch.testing.assert_close(renderer(flipped).images, images)
+        assert images.max() <= 1.0 + 1e-6
+        alpha = renderer(chair).alpha
+        assert images[alpha == 1].min() >= 0.5 - 1e-6
+
+    def test_lambert(self):
+        """A square that faces the camera: shade = ambient + diffuse * cos."""
+        square = Meshes.from_list(
+            [torch.tensor([[-0.2, -0.2, 0.0], [0.2, -0.2, 0.0], [0.2, 0.2, 0.0], [-0.2, 0.2, 0.0]])],
+            [torch.tensor([[0, 1, 2], [0, 2, 3]])],
+        )
+        for direction, expected in (((0.0, 0.0, 1.0), 1.0), ((0.0, 1.0, 1.0), 0.5 + 0.5 * 0.5**0.5), ((0, 0, -1.0), 0.5)):
+            direction = tuple(float(value) for value in direction)
+            renderer = SoftRenderer(cameras=FRONT, image_size=32, lighting=Lighting(direction=direction))
+            assert renderer(square).images[0, 0, 16, 16] == pytest.approx(expected, abs=1e-5)
+
+    def test_smooth_shading_varies_inside_a_face_and_flat_does_not(self):
+        sphere = normalize(icosphere(1))
+        flat, smooth = (
+            SoftRenderer(cameras=FRONT, image_size=128, shading=shading)(sphere).images.unique().numel()
+            for shading in ("flat", "smooth")
+        )
+        assert smooth > 5 * flat or flat < 0.5 * smooth
+
+    def test_degenerate_faces_are_not_drawn(self, chair):
+        corner = chair.faces[:5, :1]
+        other = chair.faces[100:105, :1]
+        extra = torch.cat([chair.faces, corner.expand(-1, 3), torch.cat([corner, other, other], 1)])
+        renderer = SoftRenderer(cameras=FRONT, image_size=64)
+        assert torch.equal(renderer(Meshes.from_list([chair.vertices], [extra])).images, renderer(chair).images)
+
+    def test_empty_mesh_is_background(self):
+        empty = Meshes.from_list([torch.zeros(0, 3)], [torch.zeros(0, 3, dtype=torch.long)], allow_empty=True)
+        views = SoftRenderer(cameras=FRONT, image_size=32)(empty)
+        assert views.images.sum() == 0
+        assert views.alpha.sum() == 0
+
+    @pytest.mark.parametrize("shading", ["flat", "smooth"])
+    def test_kernel_gradient_equals_the_reference_in_float64(self, shading):
+        """Position, depth and shading together, down to the vertices."""
+        mesh = normalize(icosphere(1)).to(dtype=torch.float64)
+        mesh = mesh.with_vertices(mesh.vertices + 0.02 * torch.randn_like(mesh.vertices))
+        target = torch.rand(1, 2, 24, 24, dtype=torch.float64)
+        gradients = []
+        for backend in ("warp", "reference"):
+            renderer = SoftRenderer(
+                cameras=hemisphere_rig()[[0, 10]], image_size=24, sigma=1e-3, shading=shading, backend=backend
+            )
+            vertices = mesh.vertices.clone().requires_grad_()
+            views = renderer(mesh.with_vertices(vertices))
+            ((views.images - target).square().sum() + views.depth.sum() + views.alpha.sum()).backward()
+            gradients.append(vertices.grad)
+        torch.testing.assert_close(*gradients, rtol=1e-7, atol=1e-9)
+
+    def test_gradient_equals_finite_differences_of_the_reference(self):
+        mesh = normalize(icosphere(1)).to(dtype=torch.float64)
+        base = mesh.vertices + 0.02 * torch.randn_like(mesh.vertices)
+        renderer = SoftRenderer(cameras=FRONT, image_size=24, sigma=1e-3)
+        oracle = SoftRenderer(cameras=FRONT, image_size=24, sigma=1e-3, backend="reference")
+        target = torch.rand(1, 1, 24, 24, dtype=torch.float64)
+
+        def value(chosen, vertices):
+            views = chosen(mesh.with_vertices(vertices))
+            return (views.images - target).square().sum() + 0.1 * views.depth.sum()
+
+        vertices = base.clone().requires_grad_()
+        value(renderer, vertices).backward()
+        for seed in range(3):
+            direction = torch.randn(base.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+            numeric = (value(oracle, base + 1e-7 * direction) - value(oracle, base - 1e-7 * direction)) / 2e-7
+            torch.testing.assert_close((vertices.grad * direction).sum(), numeric, rtol=1e-4, atol=1e-6)
+
+    def test_runs_in_float32_under_autocast(self, chair):
+        renderer = SoftRenderer(cameras=FRONT, image_size=64)
+        plain = renderer(chair).images
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = renderer(chair).images
+        assert mixed.dtype == torch.float32
+        assert torch.equal(mixed, plain)
+
+    @pytest.mark.parametrize("kind", ["translation", "scale"])
+    def test_image_loss_recovers_a_motion(self, chair, kind):
+        """Silhouettes move both ways under the image loss alone."""
+        renderer = SoftRenderer(cameras=hemisphere_rig()[[1, 10, 24]], image_size=96, sigma=1e-4)
+        target = renderer(chair).images
+        truth = torch.zeros(3) if kind == "translation" else torch.ones(1)
+        parameter = (truth + (torch.tensor([0.06, -0.04, 0.05]) if kind == "translation" else -0.15)).requires_grad_()
+        optimizer = torch.optim.Adam([parameter], lr=0.01)
+        for _ in range(40):
+            moved = chair.vertices + parameter if kind == "translation" else chair.vertices * parameter
+            loss = (renderer(chair.with_vertices(moved)).images - target).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        torch.testing.assert_close(parameter.detach(), truth, atol=0.01, rtol=0)
+
+
+class TestLighting:
+    @pytest.mark.parametrize("bad", [{"ambient": 0.8}, {"diffuse": -0.1}, {"direction": (0.0, 0.0, 0.0)}])
+    def test_impossible_light_is_refused(self, bad):
+        with pytest.raises(ValueError, match="Lighting needs"):
+            Lighting(**bad)
