@@ -5,7 +5,7 @@
 1. A chair against itself (exactly 0), with its bars shifted by about 5 px, with its bars removed, against another
    chair, and against an airplane.
 2. A sphere of 2,562 vertices is fitted to the chair through DR-KFS and mesh regularisers. Before, after and target
-   go to demo/fit.png, the mesh to demo/fit.obj.
+   go to outputs/demo/fit.png, the mesh to outputs/demo/fit.obj.
 """
 
 import os
@@ -19,7 +19,7 @@ import dr_kfs
 from dr_kfs.datasets import generate
 from dr_kfs.report import fit_sheet, save_image
 
-OUT = Path(os.environ.get("DRKFS_DEMO_OUT", "demo"))
+OUT = Path(os.environ.get("DRKFS_DEMO_OUT", "outputs/demo"))
 STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "240"))
 CHAIR = generate("chair", 4, style={"legs": "four", "bars": "box", "arms": "none", "back": "slatted"})
 

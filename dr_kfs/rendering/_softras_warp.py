@@ -19,14 +19,11 @@ from typing import Any, no_type_check
 
 import warp as wp
 
+from dr_kfs.rendering._softras_launch import TILE
 from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_HALO
 from dr_kfs.rendering._triangles_warp import triangle_functions
 
-TILE = 8
-"""Side of a screen tile [px]."""
-BUFFERS = 8
-"""Per-pixel values that the forward keeps for the backward: see the `KEPT_*` constants."""
-
+# Planes of `kept`, (BUFFERS, views, H, padded W).
 KEPT_BASE_DEPTH = wp.constant(0)
 KEPT_LOG_SUM = wp.constant(1)  # -gamma log sum exp(-z / gamma) over the covering faces; infinite where there are none
 KEPT_LAYER_TOTAL = wp.constant(2)

@@ -25,8 +25,6 @@ distance to the surface alone, and inner contours fade as the outer ones do. All
 
 from __future__ import annotations
 
-import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +33,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dr_kfs.rendering import _softras_reference as reference
+from dr_kfs.rendering._softras_reference import padded_width
 
 Backend = Literal["warp", "reference"]
 
@@ -119,43 +118,34 @@ def _soft_rasterize(
     far: float,
     clip: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """image, alpha, depth; then what the backward needs: kept, winners, boxes, tile_starts, tile_faces."""
-    from dr_kfs.rendering import _softras_warp as kernels
+    """Image, alpha, depth; then what the backward needs: kept, winners, boxes, and two indices of the faces."""
+    from dr_kfs.rendering import _softras_launch
 
-    face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
-    boxes = _reached_boxes(face_ndc, reference.reach(sigma), clip)
-    tile_starts, tile_faces = _fill_tiles(boxes, face_counts, image_size, kernels.TILE)
-    shape = (len(face_counts), image_size, image_size)
-    image, alpha, depth = face_ndc.new_empty(3, *shape).unbind(0)
-    kept = face_ndc.new_empty(kernels.BUFFERS, *shape)
-    winners = torch.empty(shape, dtype=torch.int32, device=face_ndc.device)
-    inputs = [face_ndc, face_shade, boxes, tile_starts, tile_faces]
-    _launch("forward", inputs, [image_size, sigma, gamma, far, image, alpha, depth, kept, winners], shape)
-    return image.clone(), alpha.clone(), depth.clone(), kept, winners, boxes, tile_starts, tile_faces
+    return _softras_launch.forward(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
 
 
 @_soft_rasterize.register_fake
 def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  # type: ignore[no-untyped-def]
+    context = torch.library.get_ctx()
     shape = (len(face_counts), image_size, image_size)
-    tiles = len(face_counts) * math.ceil(image_size / 8) ** 2
-    pairs = torch.library.get_ctx().new_dynamic_size()
+    padded = (len(face_counts), image_size, padded_width(image_size))
     return (
         face_ndc.new_empty(shape),
         face_ndc.new_empty(shape),
         face_ndc.new_empty(shape),
-        face_ndc.new_empty(8, *shape),
-        face_ndc.new_empty(shape, dtype=torch.int32),
+        face_ndc.new_empty(8, *padded),
+        face_ndc.new_empty(padded, dtype=torch.int32),
         face_ndc.new_empty(face_ndc.shape[0], 4),
-        face_ndc.new_empty(tiles + 1, dtype=torch.int32),
-        face_ndc.new_empty(pairs, dtype=torch.int32),
+        face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
+        face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
     )
 
 
 @torch.library.custom_op(
     "dr_kfs::soft_rasterize_backward",
     mutates_args=(),
-    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, Tensor boxes, Tensor tile_starts, "
-    "Tensor tile_faces, Tensor grad_image, Tensor grad_alpha, Tensor grad_depth, float sigma, float gamma) "
+    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, Tensor boxes, Tensor index_starts, "
+    "Tensor index_faces, Tensor grad_image, Tensor grad_alpha, Tensor grad_depth, float sigma, float gamma) "
     "-> (Tensor, Tensor)",
 )
 def _soft_rasterize_backward(
@@ -164,8 +154,8 @@ def _soft_rasterize_backward(
     kept: Tensor,
     winners: Tensor,
     boxes: Tensor,
-    tile_starts: Tensor,
-    tile_faces: Tensor,
+    index_starts: Tensor,
+    index_faces: Tensor,
     grad_image: Tensor,
     grad_alpha: Tensor,
     grad_depth: Tensor,
@@ -173,17 +163,12 @@ def _soft_rasterize_backward(
     gamma: float,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `face_ndc` and `face_shade`."""
-    grad_ndc = torch.zeros_like(face_ndc, memory_format=torch.contiguous_format)
-    grad_shade = torch.zeros_like(face_shade, memory_format=torch.contiguous_format)
-    inputs = [face_ndc.contiguous(), face_shade.contiguous(), boxes, tile_starts, tile_faces]
-    grads = [grad.contiguous() for grad in (grad_image, grad_alpha, grad_depth)]
-    _launch(
-        "backward",
-        inputs,
-        [winners.shape[-1], sigma, gamma, kept, winners, *grads, grad_ndc, grad_shade],
-        tuple(winners.shape),
+    from dr_kfs.rendering import _softras_launch
+
+    kept_tensors = (kept, winners, boxes, index_starts, index_faces)
+    return _softras_launch.backward(
+        face_ndc, face_shade, kept_tensors, (grad_image, grad_alpha, grad_depth), sigma, gamma
     )
-    return grad_ndc, grad_shade
 
 
 @_soft_rasterize_backward.register_fake
@@ -206,70 +191,3 @@ def _backward(ctx, grad_image, grad_alpha, grad_depth, *_):  # type: ignore[no-u
 
 
 _soft_rasterize.register_autograd(_backward, setup_context=_setup_context)
-
-
-def _reached_boxes(face_ndc: Tensor, reach: float, clip: float) -> Float[Tensor, "R 4"]:
-    """X and y ranges [NDC] that each face reaches; an empty range for faces that are dropped."""
-    low = face_ndc[..., :2].amin(1) - reach
-    high = face_ndc[..., :2].amax(1) + reach
-    dropped = ~((face_ndc[..., 2] > clip).all(1) & face_ndc.isfinite().flatten(1).all(1))
-    low[dropped], high[dropped] = 2.0, -2.0
-    return torch.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], dim=1)
-
-
-def _fill_tiles(boxes: Tensor, face_counts: list[int], image_size: int, tile: int) -> tuple[Tensor, Tensor]:
-    """For each screen tile of each view the rows of the faces that reach it: `faces[starts[i]:starts[i + 1]]`.
-
-    Rows keep their order (a stable sort), so that sums run in the same order everywhere.
-    """
-    device, tiles = boxes.device, math.ceil(image_size / tile)
-    in_tiles = image_size / (2.0 * tile)
-    # NDC y points up, rows point down. A hundredth of a tile of slack absorbs rounding; the kernel tests boxes again.
-    first = torch.stack([boxes[:, 0] + 1.0, 1.0 - boxes[:, 3]], dim=1) * in_tiles - 0.01
-    last = torch.stack([boxes[:, 1] + 1.0, 1.0 - boxes[:, 2]], dim=1) * in_tiles + 0.01
-    visible = ((last > 0) & (first < tiles) & (last >= first)).all(1)
-    first = first.floor().clamp(0, tiles - 1).long()
-    last = last.floor().clamp(0, tiles - 1).long()
-    extent = (last - first + 1) * visible[:, None]
-    pairs = extent.prod(1)
-
-    rows = torch.repeat_interleave(torch.arange(len(boxes), device=device), pairs)
-    within = torch.arange(len(rows), device=device) - (pairs.cumsum(0) - pairs)[rows]
-    width = extent[rows, 0]
-    counts = torch.tensor(face_counts, device=device)
-    views = torch.repeat_interleave(torch.arange(len(face_counts), device=device), counts)
-    index = (views[rows] * tiles + first[rows, 1] + within // width) * tiles + first[rows, 0] + within % width
-    index, order = index.sort(stable=True)
-    boundaries = torch.arange(len(face_counts) * tiles * tiles + 1, device=device)
-    starts = torch.searchsorted(index, boundaries)
-    return starts.int(), rows[order].int()
-
-
-def _launch(name: str, inputs: list[Tensor], rest: list[object], shape: tuple[int, ...]) -> None:
-    """Run a kernel over all views: one launch on CUDA, one per thread on the CPU (views share no gradient row)."""
-    views, height, width = shape
-    if views == 0:
-        return
-    from dr_kfs.rendering._warp_runtime import quiet_warp
-
-    with quiet_warp() as wp:
-        from dr_kfs.rendering._softras_warp import softras_kernels
-
-        kernel = getattr(softras_kernels(wp.float64 if inputs[0].dtype == torch.float64 else wp.float32), name)
-        device = wp.device_from_torch(inputs[0].device)
-        arrays = [wp.from_torch(tensor, requires_grad=False) for tensor in inputs]
-        others = [wp.from_torch(x, requires_grad=False) if isinstance(x, Tensor) else x for x in rest]
-
-        def run(first: int, last: int) -> None:
-            wp.launch(kernel, dim=(last - first, height, width), inputs=[*arrays, first, *others], device=device)
-
-        if device.is_cuda:
-            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(inputs[0].device))):
-                run(0, views)
-            return
-        run(0, 1)  # compiles, where that is still to be done, before the threads start
-        threads = max(1, min(torch.get_num_threads(), views - 1))
-        bounds = [1 + (views - 1) * step // threads for step in range(threads + 1)]
-        with ThreadPoolExecutor(threads) as pool:
-            for finished in [pool.submit(run, bounds[i], bounds[i + 1]) for i in range(threads)]:
-                finished.result()

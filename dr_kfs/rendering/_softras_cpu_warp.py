@@ -1,0 +1,142 @@
+"""The soft rasterizer's CPU kernels: C++ in `kernels/`, compiled by Warp's own compiler on first use.
+
+Faces in the outer loop and eight pixels of a row at a time, in float32; one logical thread per view. The plain Warp
+kernels of `_softras_warp.py` compute the same on CUDA and in float64.
+
+No `from __future__ import annotations` here: Warp reads the annotations as objects.
+"""
+
+# Kernel arguments are Warp's language in Python's syntax; these rules read them as Python.
+# pyright: reportInvalidTypeForm=false, reportIndexIssue=false, reportCallIssue=false, reportArgumentType=false
+
+import functools
+import types
+from pathlib import Path
+from typing import no_type_check
+
+import warp as wp
+
+from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_AREA, MIN_HALO
+
+LANES = 8
+"""Pixels that are computed together; rows of the kept buffers are padded to whole runs of them."""
+_SOURCES = Path(__file__).parent / "kernels"
+
+
+def _source(name: str) -> str:
+    return (_SOURCES / "softras_lanes.h").read_text("utf-8") + (_SOURCES / name).read_text("utf-8")
+
+
+@functools.cache
+@no_type_check  # Warp's annotations are its own language
+def softras_cpu_kernels() -> types.SimpleNamespace:
+    """The kernels `forward` and `backward`, launched over views."""
+    margin, cutoff = wp.constant(float(LAYER_MARGIN)), wp.constant(float(CUTOFF))
+    min_area, min_halo = wp.constant(float(MIN_AREA)), wp.constant(float(MIN_HALO))
+
+    @wp.func_native(_source("softras_forward.cpp"))
+    def forward_view(
+        faces: wp.array3d(dtype=float),
+        shades: wp.array2d(dtype=float),
+        boxes: wp.array2d(dtype=float),
+        first_face: int,
+        last_face: int,
+        view: int,
+        views: int,
+        size: int,
+        sigma: float,
+        gamma: float,
+        far_depth: float,
+        reach: float,
+        margin: float,
+        cutoff: float,
+        min_area: float,
+        min_halo: float,
+        image: wp.array3d(dtype=float),
+        alpha: wp.array3d(dtype=float),
+        depth_image: wp.array3d(dtype=float),
+        kept: wp.array4d(dtype=float),
+        winners: wp.array3d(dtype=int),
+    ): ...
+
+    @wp.func_native(_source("softras_backward.cpp"))
+    def backward_view(
+        faces: wp.array3d(dtype=float),
+        shades: wp.array2d(dtype=float),
+        boxes: wp.array2d(dtype=float),
+        first_face: int,
+        last_face: int,
+        view: int,
+        views: int,
+        size: int,
+        sigma: float,
+        gamma: float,
+        reach: float,
+        margin: float,
+        cutoff: float,
+        min_area: float,
+        min_halo: float,
+        kept: wp.array4d(dtype=float),
+        winners: wp.array3d(dtype=int),
+        grad_image: wp.array3d(dtype=float),
+        grad_alpha: wp.array3d(dtype=float),
+        grad_depth: wp.array3d(dtype=float),
+        grad_base: wp.array3d(dtype=float),
+        grad_faces: wp.array3d(dtype=float),
+        grad_shades: wp.array2d(dtype=float),
+    ): ...
+
+    @wp.kernel(module="unique", enable_backward=False)
+    def forward(
+        faces: wp.array3d(dtype=float),  # (R, 3, 3): x, y [NDC], depth; R = faces of all views
+        shades: wp.array2d(dtype=float),  # (R, 3)
+        boxes: wp.array2d(dtype=float),  # (R, 4): x and y range that the face reaches [NDC]
+        view_starts: wp.array(dtype=int),  # (views + 1,) first row of each view
+        first_view: int,
+        views: int,
+        size: int,
+        sigma: float,
+        gamma: float,
+        far_depth: float,
+        reach: float,
+        image: wp.array3d(dtype=float),  # (views, H, W)
+        alpha: wp.array3d(dtype=float),
+        depth_image: wp.array3d(dtype=float),
+        kept: wp.array4d(dtype=float),  # (BUFFERS, views, H, pitch)
+        winners: wp.array3d(dtype=int),  # (views, H, pitch)
+    ):
+        view = first_view + wp.tid()
+        forward_view(
+            faces, shades, boxes, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, far_depth,
+            reach, margin, cutoff, min_area, min_halo, image, alpha, depth_image, kept, winners,
+        )  # fmt: skip
+
+    @wp.kernel(module="unique", enable_backward=False)
+    def backward(
+        faces: wp.array3d(dtype=float),
+        shades: wp.array2d(dtype=float),
+        boxes: wp.array2d(dtype=float),
+        view_starts: wp.array(dtype=int),
+        first_view: int,
+        views: int,
+        size: int,
+        sigma: float,
+        gamma: float,
+        reach: float,
+        kept: wp.array4d(dtype=float),
+        winners: wp.array3d(dtype=int),
+        grad_image: wp.array3d(dtype=float),  # (views, H, pitch), 0 in the padding
+        grad_alpha: wp.array3d(dtype=float),
+        grad_depth: wp.array3d(dtype=float),
+        grad_base: wp.array3d(dtype=float),  # scratch
+        grad_faces: wp.array3d(dtype=float),  # (R, 3, 3), zero on entry
+        grad_shades: wp.array2d(dtype=float),  # (R, 3), zero on entry
+    ):
+        view = first_view + wp.tid()
+        backward_view(
+            faces, shades, boxes, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, reach,
+            margin, cutoff, min_area, min_halo, kept, winners, grad_image, grad_alpha, grad_depth, grad_base,
+            grad_faces, grad_shades,
+        )  # fmt: skip
+
+    return types.SimpleNamespace(forward=forward, backward=backward)

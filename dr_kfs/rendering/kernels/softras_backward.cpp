@@ -1,0 +1,184 @@
+// Backward of the soft rasterizer, one view: the exact derivative of softras_forward.cpp.
+//
+// Arguments (see softras_cpu.py): those of the forward up to min_halo; kept and winners as the forward left them;
+// grad_image, grad_alpha, grad_depth (views, size, pitch), 0 in the padding; grad_base (views, size, pitch), scratch;
+// grad_faces (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written. A row of gradients belongs to one
+// face of one view and is summed in registers: the same bits whatever the number of threads.
+
+const float NO_BASE = 1e30f;
+const float* const image_gradient = (const float*)grad_image.data + offset;
+const float* const alpha_gradient = (const float*)grad_alpha.data + offset;
+const float* const depth_gradient = (const float*)grad_depth.data + offset;
+float* const base_gradient = (float*)grad_base.data + offset;
+for (long i = 0; i < (long)size * pitch; i++) base_gradient[i] = depth_gradient[i] * (1.0f - front[i]);
+
+Face face;
+Located at;
+Lanes to_x[3], to_y[3], to_z[3], to_shade[3];  // gradients of one face's corners, a sum per lane
+
+auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_z[i] = to_shade[i] = ZERO; };
+auto finish_face = [&](int r) {
+    float* corner = (float*)grad_faces.data + 9 * (long)r;
+    float* shade = (float*)grad_shades.data + 3 * (long)r;
+    for (int i = 0; i < 3; i++) {
+        corner[3 * i] += sum(to_x[i]);
+        corner[3 * i + 1] += sum(to_y[i]);
+        corner[3 * i + 2] += sum(to_z[i]);
+        shade[i] += sum(to_shade[i]);
+    }
+};
+
+// Gradient of the barycentrics, for covered centres: p = sum w_i v_i, so moving corner k by s changes the
+// barycentrics as moving p by -w_k s does.
+auto through_inside = [&](const Face& face, Mask mask, const Lanes* to_weight) {
+    Lanes gx = ZERO, gy = ZERO;
+    for (int i = 0; i < 3; i++) {
+        const int j = (i + 1) % 3, k = (i + 2) % 3;
+        gx += to_weight[i] * (face.y[j] - face.y[k]);
+        gy += to_weight[i] * (face.x[k] - face.x[j]);
+    }
+    gx = mask ? gx * face.inverse_area : ZERO;
+    gy = mask ? gy * face.inverse_area : ZERO;
+    for (int i = 0; i < 3; i++) {
+        to_x[i] -= at.weight[i] * gx;
+        to_y[i] -= at.weight[i] * gy;
+    }
+};
+
+// Gradient of the squared distance and of the nearest point's place on the edge, for edge `i`.
+auto through_edge = [&](const Face& face, int i, Mask mask, Lanes to_squared, const Lanes* to_weight) {
+    const int j = (i + 1) % 3;
+    const float ex = face.x[j] - face.x[i], ey = face.y[j] - face.y[i];
+    const Lanes t = at.along, dx = at.x[i] + t * ex, dy = at.y[i] + t * ey;
+    // The nearest point's own motion along the edge does not change the distance to first order.
+    const Lanes pull = mask ? 2.0f * to_squared : ZERO;
+    const Mask slides = mask & ~at.covers & (t > ZERO) & (t < ONE);
+    const Lanes slide = slides ? (to_weight[j] - to_weight[i]) * face.inverse_length[i] : ZERO;
+    // t = -(c_i . e) / |e|^2 with e = c_j - c_i.
+    to_x[i] += pull * (ONE - t) * dx + slide * (at.x[i] - ex + 2.0f * t * ex);
+    to_y[i] += pull * (ONE - t) * dy + slide * (at.y[i] - ey + 2.0f * t * ey);
+    to_x[j] += pull * t * dx - slide * (at.x[i] + 2.0f * t * ex);
+    to_y[j] += pull * t * dy - slide * (at.y[i] + 2.0f * t * ey);
+};
+
+// Layer and occluders.
+const float margin_factor = __builtin_expf(-margin);
+for (int r = first_face; r < last_face; r++) {
+    if (!read_face(r, true, face)) continue;
+    start_face();
+    for (int row = face.first_row; row <= face.last_row; row++) {
+        const float py = pixel_y(row);
+        for (int column = face.first_column; column <= face.last_column; column += 8) {
+            const long pixel = (long)row * pitch + column;
+            const Lanes g_image = load(image_gradient + pixel), g_depth = load(depth_gradient + pixel);
+            const Lanes g_alpha = load(alpha_gradient + pixel);
+            if (!any((g_image != ZERO) | (g_depth != ZERO) | (g_alpha != ZERO))) continue;
+            locate_inside(face, pixel_x(column), py, at);
+            locate_edges(face, at);
+            const Mask reached = at.squared < (Lanes)(reach * reach);
+            Mask touched = at.covers | reached;
+            if (!any(touched)) continue;
+            Lanes weighted[3];
+            for (int i = 0; i < 3; i++) weighted[i] = at.weight[i] * face.inverse_depth[i];
+            const Lanes depth = ONE / (weighted[0] + weighted[1] + weighted[2]);
+            const Mask has_base = load(log_sum + pixel) < (Lanes)(NO_BASE);
+            const Lanes base = load(base_depth + pixel);
+            const Lanes behind = (depth - base) * inverse_gamma;
+            touched &= ~has_base | (behind < (Lanes)(HIDDEN));
+            if (!any(touched)) continue;
+            const Lanes fade = any(reached) ? fade_of(at.squared) : ZERO;
+            const Lanes shade = depth * (weighted[0] * face.shade[0] + weighted[1] * face.shade[1] +
+                                         weighted[2] * face.shade[2]);
+            const Lanes odds = exponential(-behind), front_odds = odds * margin_factor;
+            const Lanes near = odds / (ONE + odds);
+            const Lanes occludes = has_base ? front_odds / (ONE + front_odds) : ONE;
+            const Lanes f = load(front + pixel), c = load(layer_shade + pixel);
+
+            // The layer: c_0 = sum share shade / sum share.
+            const Mask in_layer = touched & has_base;
+            const Lanes total = in_layer ? load(layer_total + pixel) : ONE;
+            const Lanes g_layer = in_layer ? g_image * (ONE - f) / total : ZERO;
+            const Lanes window = near * (ONE - occludes);
+            const Lanes area = at.covers ? ONE - 0.5f * fade : 0.5f * fade;
+            const Lanes g_share = g_layer * (shade - c);
+            Lanes g_shade = g_layer * area * window;
+            Lanes g_fade = 0.5f * g_share * window;
+            g_fade = at.covers ? -g_fade : g_fade;
+            Lanes g_behind = g_share * area * window * (occludes - (ONE - near));
+            Lanes g_z = ZERO;
+
+            // The occluders: halo = fade * occludes, mixed by its square; the largest one is the coverage.
+            const Lanes halo = fade * occludes;
+            const Mask fronts = touched & ~at.covers & (halo > (Lanes)(min_halo));
+            if (any(fronts)) {
+                const Lanes m = load(mix_shade + pixel), d = load(mix_depth + pixel);
+                const Lanes g_mix = fronts ? f * halo / load(mix_total + pixel) : ZERO;
+                g_shade += g_image * g_mix * halo;
+                g_z += g_depth * g_mix * halo;
+                Lanes g_halo = 2.0f * g_mix * (g_image * (shade - m) + g_depth * (depth - d));
+                Lanes g_front = g_image * (m - c) + g_depth * (d - base);
+                g_front += has_base ? ZERO : g_alpha;
+                Mask wins;
+                for (int lane = 0; lane < 8; lane++) wins[lane] = winner[pixel + lane] == r ? -1 : 0;
+                g_halo += (fronts & wins) ? g_front : ZERO;
+                g_fade += g_halo * occludes;
+                g_behind -= has_base ? g_halo * fade * occludes * (ONE - occludes) : ZERO;
+            }
+            g_behind = in_layer ? g_behind : ZERO;
+            g_z += g_behind * inverse_gamma;
+            store(base_gradient + pixel, load(base_gradient + pixel) - g_behind * inverse_gamma);
+
+            // shade = z sum w_i s_i / z_i and 1 / z = sum w_i / z_i, in the weights and the corners.
+            const Lanes g_inverse = -g_shade * shade * depth - g_z * depth * depth;
+            Lanes to_weight[3];
+            for (int i = 0; i < 3; i++) {
+                const Lanes per_weight = g_shade * depth * face.shade[i] + g_inverse;
+                to_weight[i] = per_weight * face.inverse_depth[i];
+                to_z[i] -= per_weight * weighted[i] * face.inverse_depth[i];
+                to_shade[i] += g_shade * depth * weighted[i];
+            }
+            const Lanes slope = (fade + cutoff / (1.0f - cutoff)) * inverse_sigma;
+            const Lanes g_squared = (touched & (fade > ZERO)) ? -g_fade * slope : ZERO;
+            if (any(at.covers)) through_inside(face, touched & at.covers, to_weight);
+            if (any(reached)) {
+                const Mask last = ~at.on_first & ~at.on_second;
+                if (any(at.on_first)) through_edge(face, 0, touched & at.on_first, g_squared, to_weight);
+                if (any(at.on_second)) through_edge(face, 1, touched & at.on_second, g_squared, to_weight);
+                if (any(last)) through_edge(face, 2, touched & last, g_squared, to_weight);
+            }
+        }
+    }
+    finish_face(r);
+}
+
+// Base depth: softmin over the covering faces.
+for (int r = first_face; r < last_face; r++) {
+    if (!read_face(r, false, face)) continue;
+    start_face();
+    for (int row = face.first_row; row <= face.last_row; row++) {
+        const float py = pixel_y(row);
+        for (int column = face.first_column; column <= face.last_column; column += 8) {
+            const long pixel = (long)row * pitch + column;
+            const Lanes g_base = load(base_gradient + pixel);
+            locate_inside(face, pixel_x(column), py, at);
+            Mask counts = at.covers & (g_base != ZERO) & (load(log_sum + pixel) < (Lanes)(NO_BASE));
+            if (!any(counts)) continue;
+            const Lanes inverse = at.weight[0] * face.inverse_depth[0] + at.weight[1] * face.inverse_depth[1] +
+                                  at.weight[2] * face.inverse_depth[2];
+            const Lanes depth = ONE / inverse;
+            const Lanes nearness = (load(log_sum + pixel) - depth) * inverse_gamma;
+            counts &= nearness > (Lanes)(-HIDDEN);
+            if (!any(counts)) continue;
+            const Lanes behind = (depth - load(base_depth + pixel)) * inverse_gamma;
+            const Lanes g_z = counts ? g_base * exponential(nearness) * (ONE - behind) : ZERO;
+            const Lanes g_inverse = -g_z * depth * depth;
+            Lanes to_weight[3];
+            for (int i = 0; i < 3; i++) {
+                to_weight[i] = g_inverse * face.inverse_depth[i];
+                to_z[i] -= counts ? to_weight[i] * at.weight[i] * face.inverse_depth[i] : ZERO;
+            }
+            through_inside(face, counts, to_weight);
+        }
+    }
+    finish_face(r);
+}
