@@ -1,14 +1,14 @@
 """DR-KFS: a differentiable perceptual distance between 3D shapes, as a training loss and as an evaluation metric.
 
-    shape ──► Meshes ──► 25 shaded views ──► PoI maps ──► 225 patches/view ──► 128-D descriptors ──┐
-    geometry              rendering           keypoints     descriptors       (mean PoI = weight)  ├─► two-way local
-    target ─────────────── the same, once: cached as a ShapeCode ──────────────────────────────────┘   matching ─► loss
-                                                                                                       matching, drkfs
+shape ──► Meshes ──► 25 shaded views ──► PoI maps ──► 225 patches/view ──► 128-D descriptors ──┐
+geometry              rendering           keypoints     descriptors       (mean PoI = weight)  ├─► two-way local
+target ─────────────── the same, once: cached as a ShapeCode ──────────────────────────────────┘   matching ─► loss
+matching, drkfs
 
-    >>> import dr_kfs
-    >>> loss_fn = dr_kfs.DRKFSLoss()
-    >>> loss = loss_fn(predicted, target)  # Meshes, trimesh, pytorch3d Meshes, (vertices, faces), ...
-    >>> loss.backward()
+>>> import dr_kfs
+>>> loss_fn = dr_kfs.DRKFSLoss()
+>>> loss = loss_fn(predicted, target)  # Meshes, trimesh, pytorch3d Meshes, (vertices, faces), ...
+>>> loss.backward()
 """
 
 __version__ = "0.1.0"

@@ -54,8 +54,8 @@ class MeshFit:
 
         laplacian * L_lap + normal_consistency * L_nc + edge_length * L_edge
 
-    and makes one smooth step (`LargeSteps`). The state can be saved and restored between any two steps; a restored fit goes on to
-    the same result.
+    and makes one smooth step (`LargeSteps`). The state can be saved and restored between any two steps; a restored
+    fit goes on to the same result.
 
     Args:
         template: one mesh; it is normalised to diagonal 1 with its own box, so only its shape matters.

@@ -11,13 +11,13 @@
 import os
 from pathlib import Path
 
+from dr_kfs.report import fit_sheet, save_image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import dr_kfs
 from dr_kfs.datasets import generate
-from dr_kfs.report import fit_sheet, save_image
 
 OUT = Path(os.environ.get("DRKFS_DEMO_OUT", "outputs/demo"))
 STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "240"))
@@ -45,9 +45,7 @@ def compare_chairs(console: Console, loss_fn: dr_kfs.DRKFSLoss) -> None:
 def fit_sphere(console: Console, loss_fn: dr_kfs.DRKFSLoss) -> None:
     """Fit the sphere and write the picture."""
     target = CHAIR.to_meshes()
-    fit = dr_kfs.MeshFit(
-        dr_kfs.icosphere(4), target, settings=dr_kfs.FitSettings(steps=STEPS), drkfs=loss_fn
-    )
+    fit = dr_kfs.MeshFit(dr_kfs.icosphere(4), target, settings=dr_kfs.FitSettings(steps=STEPS), drkfs=loss_fn)
     before, start = fit.meshes(), fit.distance()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:

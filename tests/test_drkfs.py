@@ -352,5 +352,5 @@ class TestErrors:
     def test_meta_device_says_where_the_loss_is(self, loss_fn):
         sphere = icosphere(0)
         moved = dataclasses.replace(sphere, vertices=sphere.vertices.to("meta"), faces=sphere.faces.to("meta"))
-        with pytest.raises(ValueError, match='on meta, the loss on cpu: call `loss_fn.to\\("meta"\\)`'):
+        with pytest.raises(ValueError, match=r'on meta, the loss on cpu: call `loss_fn\.to\("meta"\)`'):
             loss_fn._check_device(moved)

@@ -7,7 +7,8 @@ No `from __future__ import annotations` here: Warp reads the annotations as obje
 """
 
 # Kernel arguments are Warp's language in Python's syntax; these rules read them as Python.
-# pyright: reportInvalidTypeForm=false, reportIndexIssue=false, reportCallIssue=false, reportArgumentType=false
+# pyright: reportInvalidTypeForm=false, reportIndexIssue=false, reportCallIssue=false
+# pyright: reportArgumentType=false, reportOperatorIssue=false
 
 import functools
 import types

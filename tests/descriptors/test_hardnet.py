@@ -59,5 +59,5 @@ class TestHardNetDescriptor:
     def test_other_tensors_are_refused(self, tmp_path):
         path = tmp_path / "other.safetensors"
         save_file({"a": torch.zeros(2)}, path)
-        with pytest.raises(ValueError, match="are not HardNet's: 'features.0.weight' is missing"):
+        with pytest.raises(ValueError, match=r"are not HardNet's: 'features\.0\.weight' is missing"):
             HardNetDescriptor(str(path))

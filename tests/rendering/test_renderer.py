@@ -40,8 +40,8 @@ class TestSoftRenderer:
             [torch.tensor([[-0.2, -0.2, 0.0], [0.2, -0.2, 0.0], [0.2, 0.2, 0.0], [-0.2, 0.2, 0.0]])],
             [torch.tensor([[0, 1, 2], [0, 2, 3]])],
         )
-        for direction, expected in (((0.0, 0.0, 1.0), 1.0), ((0.0, 1.0, 1.0), 0.5 + 0.5 * 0.5**0.5), ((0, 0, -1.0), 0.5)):
-            direction = tuple(float(value) for value in direction)
+        lights = {(0.0, 0.0, 1.0): 1.0, (0.0, 1.0, 1.0): 0.5 + 0.5 * 0.5**0.5, (0.0, 0.0, -1.0): 0.5}
+        for direction, expected in lights.items():
             renderer = SoftRenderer(cameras=FRONT, image_size=32, lighting=Lighting(direction=direction))
             assert renderer(square).images[0, 0, 16, 16] == pytest.approx(expected, abs=1e-5)
 
