@@ -8,7 +8,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -31,13 +31,17 @@ class FitSettings:
 
     steps: int = 240
     """Gradient steps."""
+    resolutions: tuple[int, ...] = (64, 128, 256)
+    """Image sizes that are used one after the other, each for the same number of steps [px]. A 32x32 patch sees a
+    part of the shape at 256 px and most of it at 64: coarse views find the proportions, fine ones the details."""
     views_per_step: int = 6
-    """Views per step, drawn at random; the objective is scaled to the whole rig."""
-    learning_rate: float = 8e-3
+    """Views per step at the finest resolution, drawn at random; more, in proportion to the pixels, at coarser ones.
+    The objective is scaled to the whole rig."""
+    learning_rate: float = 1.5e-2
     """Largest motion of a vertex per step, at the start [target diagonals]; falls to a tenth by the end (cosine)."""
-    smoothing: float = 10.0
+    smoothing: float = 2.0
     """How far a vertex drags its neighbours along, see `LargeSteps`."""
-    laplacian: float = 40.0
+    laplacian: float = 10.0
     """Weight of the uniform Laplacian."""
     normal_consistency: float = 0.02
     """Weight of the normal consistency."""
@@ -45,6 +49,27 @@ class FitSettings:
     """Weight of the squared edge length."""
     seed: int = 0
     """Of the choice of views."""
+
+
+def _in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
+    return DRKFSLoss(
+        renderer=renderer,
+        detector=stages.detector,
+        descriptor=stages.descriptor,
+        matcher=stages.matcher,
+        normalize="none",
+        view_chunk=stages.view_chunk,
+    )
+
+
+class _Level:
+    """The target at one resolution."""
+
+    def __init__(self, loss: DRKFSLoss, target: Meshes) -> None:
+        self.loss = loss
+        self.code = loss.encode(target)
+        with torch.no_grad():  # the target is a constant
+            self.views = loss.renderer(target)
 
 
 class MeshFit:
@@ -87,21 +112,16 @@ class MeshFit:
             raise ValueError(f"steps, views_per_step and learning_rate must be positive, got {self.settings}.")
         stages = DRKFSLoss() if drkfs is None else drkfs
         # Both meshes live in the unit frame here, so the loss must not normalise again.
-        self.loss = DRKFSLoss(
-            renderer=stages.renderer,
-            detector=stages.detector,
-            descriptor=stages.descriptor,
-            matcher=stages.matcher,
-            normalize="none",
-            view_chunk=stages.view_chunk,
-        )
+        self.loss = _in_unit_frame(stages, stages.renderer)
         self.objective: Objective = objective
         self.frame: Frame = bounding_frame(target)
         self.template = normalize(template.to(target.device, target.dtype)).detach()
         self.target = normalize(target, self.frame).detach()
         self.code = self.loss.encode(self.target)
-        with torch.no_grad():  # the target is a constant
-            self.target_views = self.loss.renderer(self.target)
+        self.levels = [
+            _Level(_in_unit_frame(stages, stages.renderer.resized(size)), self.target)
+            for size in self.settings.resolutions
+        ]
         self.vertices = self.template.vertices.clone().requires_grad_()
         self.descent = LargeSteps(self.template, smoothing=self.settings.smoothing)
         self.generator = torch.Generator().manual_seed(self.settings.seed)
@@ -118,7 +138,7 @@ class MeshFit:
         rate = self.settings.learning_rate * (0.1 + 0.9 * 0.5 * (1.0 + math.cos(math.pi * progress)))
         meshes = self.template.with_vertices(self.vertices)
         terms = {
-            self.objective: self._objective(meshes),
+            self.objective: self._objective(meshes, self.levels[int(progress * len(self.levels))]),
             "laplacian": self.settings.laplacian * uniform_laplacian_loss(meshes),
             "normal_consistency": self.settings.normal_consistency * normal_consistency_loss(meshes),
             "edge_length": self.settings.edge_length * edge_length_loss(meshes),
@@ -129,17 +149,18 @@ class MeshFit:
         self.step_count += 1
         return {"total": total.item(), **{name: term.item() for name, term in terms.items()}}
 
-    def _objective(self, meshes: Meshes) -> Tensor:
-        rig = self.loss.view_count
+    def _objective(self, meshes: Meshes, level: _Level) -> Tensor:
+        rig, renderer = level.loss.view_count, level.loss.renderer
+        pixels = (self.settings.resolutions[-1] / renderer.image_size) ** 2
         order = torch.randperm(rig, generator=self.generator)
-        views = order[: min(self.settings.views_per_step, rig)].sort().values.tolist()
+        views = order[: min(round(self.settings.views_per_step * pixels), rig)].sort().values.tolist()
         if self.objective == "drkfs":
-            return self.loss(meshes, self.code, views=views)
-        rendered = self.loss.renderer(meshes, self.loss.renderer.cameras[views])
+            return level.loss(meshes, level.code, views=views)
+        rendered = renderer(meshes, renderer.cameras[views])
         if self.objective == "image":
-            difference = rendered.images - self.target_views.images[:, views]
+            difference = rendered.images - level.views.images[:, views]
         else:
-            difference = rendered.alpha - self.target_views.alpha[:, views]
+            difference = rendered.alpha - level.views.alpha[:, views]
         return 100.0 * difference.square().mean()
 
     def meshes(self) -> Meshes:

@@ -4,7 +4,7 @@
 
 1. A chair against itself (exactly 0), with its bars shifted by about 5 px, with its bars removed, against another
    chair, and against an airplane.
-2. A sphere of 2,562 vertices is fitted to the chair through DR-KFS and mesh regularisers. Before, after and target
+2. A sphere of 2,562 vertices is fitted to a chair through DR-KFS and mesh regularisers. Before, after and target
    go to outputs/demo/fit.png, the mesh to outputs/demo/fit.obj.
 """
 
@@ -22,6 +22,8 @@ from dr_kfs.datasets import generate
 OUT = Path(os.environ.get("DRKFS_DEMO_OUT", "outputs/demo"))
 STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "240"))
 CHAIR = generate("chair", 4, style={"legs": "four", "bars": "box", "arms": "none", "back": "slatted"})
+# A sphere has no holes, so its target has none either: the same chair with a solid back and no bars.
+TARGET = generate("chair", 4, style={"legs": "four", "bars": "none", "arms": "none", "back": "solid"})
 
 
 def compare_chairs(console: Console, loss_fn: dr_kfs.DRKFSLoss) -> None:
@@ -44,7 +46,7 @@ def compare_chairs(console: Console, loss_fn: dr_kfs.DRKFSLoss) -> None:
 
 def fit_sphere(console: Console, loss_fn: dr_kfs.DRKFSLoss) -> None:
     """Fit the sphere and write the picture."""
-    target = CHAIR.to_meshes()
+    target = TARGET.to_meshes()
     fit = dr_kfs.MeshFit(dr_kfs.icosphere(4), target, settings=dr_kfs.FitSettings(steps=STEPS), drkfs=loss_fn)
     before, start = fit.meshes(), fit.distance()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -111,6 +111,18 @@ class SoftRenderer(nn.Module):
         face_ndc = torch.where(drawn[:, None, None], face_ndc, 0.0)
         return face_ndc, face_shade
 
+    def resized(self, image_size: int) -> SoftRenderer:
+        """The same renderer at another size, equally soft in pixels."""
+        return SoftRenderer(
+            cameras=self.cameras,
+            lighting=self.lighting,
+            image_size=image_size,
+            sigma=self.sigma * (self.image_size / image_size) ** 2,
+            gamma=self.gamma,
+            shading=self.shading,
+            backend=self.backend,
+        )
+
     def settings(self) -> dict[str, object]:
         """What the images depend on, JSON-able: two renderers with equal settings give equal images."""
         return {

@@ -1,0 +1,76 @@
+"""The command line: `dr-kfs compare`, `render`, `fit`, `doctor`."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dr_kfs import __version__
+from dr_kfs.cli.compare import compare_command
+from dr_kfs.cli.doctor import doctor_command
+from dr_kfs.cli.fit import fit_command
+from dr_kfs.cli.render import render_command
+
+__all__ = ["app", "main"]
+
+EXPECTED = (ValueError, TypeError, OSError, ImportError)
+"""What a user can cause and mend: bad input, missing files, missing extras. Anything else is a bug."""
+
+
+class OneLineErrors(TyperGroup):
+    """Ends with one line on stderr and exit code 2 on an expected error, and with 130 on Ctrl-C."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except EXPECTED as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # whoever reads the output has left: click ends quietly
+            message = " ".join(str(error).split()) or type(error).__name__
+            print(f"error: {message}", file=sys.stderr)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    name="dr-kfs",
+    cls=OneLineErrors,
+    help="A perceptual distance between 3D shapes: compare, render and fit meshes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"dr-kfs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """A perceptual distance between 3D shapes: compare, render and fit meshes."""
+
+
+app.command("compare")(compare_command)
+app.command("render")(render_command)
+app.command("fit")(fit_command)
+app.command("doctor")(doctor_command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line, of the process by default; always ends with SystemExit."""
+    app(args=arguments, prog_name="dr-kfs")

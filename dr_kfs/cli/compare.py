@@ -1,0 +1,74 @@
+"""`dr-kfs compare`: how far apart two shapes look, and where they differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dr_kfs.cli.stages import Descriptor, Detector, Device, Normalize, build_loss, pick_device
+
+if TYPE_CHECKING:
+    from dr_kfs import Comparison
+
+
+def compare_command(
+    predicted: Annotated[Path, typer.Argument(help="Mesh file (obj, off, ply, stl, glb, gltf).", show_default=False)],
+    target: Annotated[Path, typer.Argument(help="Mesh file that it should look like.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON, and nothing else.")] = False,
+    save_views: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write views, PoI maps and error maps to this folder.", show_default=False),
+    ] = None,
+    normalize: Annotated[
+        Normalize, typer.Option(help="Box to normalise with: the target's for both, each its own, or none.")
+    ] = Normalize.TARGET,
+    device: Device = None,
+    detector: Detector = None,
+    descriptor: Descriptor = None,
+) -> None:
+    """Print the perceptual distance of two shapes, and the views in which they differ most.
+
+    0 is identical. Values of different weights are different metrics: the weights are always named.
+    """
+    from rich.console import Console
+
+    from dr_kfs import load_meshes
+    from dr_kfs.report import comparison_table, weights_text
+
+    place = pick_device(device)
+    ours, theirs = load_meshes(predicted, device=place), load_meshes(target, device=place)
+    loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor)
+    if save_views is not None:
+        save_views.mkdir(parents=True, exist_ok=True)
+    with Console(stderr=True).status(f"comparing {loss.view_count} views on {place} ..."):
+        comparison = loss.compare(ours, theirs)
+        written = [] if save_views is None else _write_sheets(comparison, save_views)
+    if as_json:
+        files = {"predicted": str(predicted), "target": str(target), "files": [str(path) for path in written]}
+        print(json.dumps({**files, **comparison.to_dict()}, indent=2))
+        return
+    console = Console()
+    console.print(f"{predicted} against {target}", markup=False, highlight=False, soft_wrap=True)
+    console.print(comparison_table(comparison, worst=5))
+    console.print(weights_text(comparison.settings), markup=False, highlight=False, soft_wrap=True)
+    for path in written:
+        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _write_sheets(comparison: Comparison, directory: Path) -> list[Path]:
+    """The worst views, all views by elevation, and either shape with its PoI maps."""
+    from dr_kfs.report import comparison_sheet, save_image, seen_sheet, view_runs
+
+    sheets = {"worst_views": comparison_sheet(comparison)}
+    for run in view_runs(comparison):
+        sheets[f"views_{run[0]:02d}-{run[-1]:02d}"] = comparison_sheet(comparison, views=run)
+    for side in ("predicted", "target"):
+        sheets[f"{side}_poi"] = seen_sheet(comparison, side)
+    paths = []
+    for name, sheet in sheets.items():
+        paths.append(directory / f"{name}.png")
+        save_image(paths[-1], sheet)
+    return paths

@@ -1,0 +1,96 @@
+"""What several commands share: their options, and the loss that these describe."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from dr_kfs import DRKFSLoss
+
+MESH_SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
+"""Formats that `save_mesh` writes."""
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+"""Formats that `save_image` writes."""
+
+
+class Normalize(str, enum.Enum):
+    """Whose box both shapes are normalised with."""
+
+    TARGET = "target"
+    EACH = "each"
+    NONE = "none"
+
+
+class Shading(str, enum.Enum):
+    """Normals that a view is shaded with."""
+
+    FLAT = "flat"
+    SMOOTH = "smooth"
+
+
+Device = Annotated[
+    str | None, typer.Option(help="cpu or cuda; the first CUDA device if there is one.", show_default=False)
+]
+Detector = Annotated[
+    str | None,
+    typer.Option(help="Registered name or .safetensors file of the keypoint detector.", show_default=False),
+]
+Descriptor = Annotated[
+    str | None,
+    typer.Option(help="Registered name or .safetensors file of the descriptor.", show_default=False),
+]
+
+
+def pick_device(name: str | None) -> str:
+    """The device of that name; without a name CUDA where there is one.
+
+    Raises:
+        ValueError: no such device.
+    """
+    import torch
+
+    available = torch.cuda.is_available()
+    if name is None:
+        return "cuda" if available else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ValueError(f'--device must be "cpu" or "cuda", got "{name}".')
+    if device.type == "cuda" and (device.index or 0) >= (torch.cuda.device_count() if available else 0):
+        raise ValueError(f'There is no CUDA device "{name}" here: use --device cpu.')
+    return name
+
+
+def build_loss(
+    *,
+    device: str,
+    normalize: Normalize = Normalize.TARGET,
+    detector: str | None = None,
+    descriptor: str | None = None,
+) -> DRKFSLoss:
+    """The loss with the default stages, or with other weights."""
+    from dr_kfs import DRKFSLoss, GHHDetector, HardNetDescriptor
+
+    loss = DRKFSLoss(
+        detector=GHHDetector() if detector is None else GHHDetector(detector),
+        descriptor=HardNetDescriptor() if descriptor is None else HardNetDescriptor(descriptor),
+        normalize=normalize.value,
+        reduction="none",
+    )
+    return loss.to(device)
+
+
+def check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
+    """Refuse an output file before any work is done for it.
+
+    Raises:
+        ValueError: a suffix that cannot be written.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path}: expected a suffix of {', '.join(suffixes)}, got {path.suffix or 'none'}.")
