@@ -34,6 +34,8 @@ def sum_over_chunks(
         total = values_of(ours, theirs, chunks[0])
         for chunk in chunks[1:]:
             total = total + values_of(ours, theirs, chunk)
+        if needs_grad and not total.requires_grad:  # nothing was visible: a gradient of zero is still a gradient
+            total = total + sum(0.0 * side.vertices.sum() for side in sides)
         return total
 
     def with_vertices(vertices: Iterator[Tensor]) -> tuple[Side, Side]:
@@ -65,10 +67,11 @@ class _FusedSum(torch.autograd.Function):
             with torch.enable_grad():
                 leaves = tuple(tensor.detach().requires_grad_(index in wanted) for index, tensor in enumerate(vertices))
                 values = run(leaves, chunk)
-                parts = torch.autograd.grad(values.sum(), [leaves[index] for index in wanted], allow_unused=True)
-            for gradient, part in zip(gradients, parts, strict=True):
-                if part is not None:
-                    gradient += part
+                if values.requires_grad:  # else nothing was visible
+                    parts = torch.autograd.grad(values.sum(), [leaves[index] for index in wanted], allow_unused=True)
+                    for gradient, part in zip(gradients, parts, strict=True):
+                        if part is not None:
+                            gradient += part
             total = values.detach() if total is None else total + values.detach()
         assert total is not None
         ctx.wanted, ctx.items, ctx.inputs = wanted, items, len(vertices)

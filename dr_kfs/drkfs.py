@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dr_kfs._view_chunks import Side, ViewChunk, sum_over_chunks
 from dr_kfs.comparison import Comparison, Direction, SeenShape
-from dr_kfs.descriptors import HardNetDescriptor, extract_patches
+from dr_kfs.descriptors import HardNetDescriptor, extract_patches, patch_grid
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Frame, Meshes, as_meshes, bounding_frame, normalize
 from dr_kfs.keypoints import GHHDetector
@@ -66,8 +66,8 @@ class DRKFSLoss(nn.Module):
             value does not depend on units; `"each"` every shape with its own; `"none"` trusts the caller.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per pair).
         view_chunk: views that are processed at once. Fewer views take less memory; the value is the same up to the
-            order of a float32 sum. By default 1 on a CPU, where small batches stay in the cache and are faster, and
-            all on CUDA.
+            order of a float32 sum. By default all on CUDA, and on a CPU, where small batches stay in the cache and
+            are faster, as many as have 225 patches: 1 of 256 px.
         detach_weights: treat `w_i` as constants. Otherwise the loss can fall by erasing keypoints.
         fused: compute the gradient chunk by chunk during the forward and keep only d loss / d vertices, so that
             memory does not grow with the number of views. Not used where an injected stage has parameters that
@@ -289,7 +289,10 @@ class DRKFSLoss(nn.Module):
         return bounding_frame(meshes)
 
     def _view_chunks(self, views: list[int] | None, device: torch.device) -> list[ViewChunk]:
-        size = self.view_chunk or (1 if device.type == "cpu" else self.view_count)
+        size = self.view_chunk
+        if size is None:
+            patches = patch_grid(getattr(self.renderer, "image_size", 256)) ** 2
+            size = max(1, 225 // patches) if device.type == "cpu" else self.view_count
         if views is None:
             return [slice(start, min(start + size, self.view_count)) for start in range(0, self.view_count, size)]
         if not views or not all(0 <= view < self.view_count for view in views):

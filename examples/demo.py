@@ -1,6 +1,6 @@
 """The demo: how far apart are chairs, to the eye, and what does the loss do to a sphere?
 
-    make demo            (or: python examples/demo.py; about 6 minutes on 2 cores)
+    make demo            (or: python examples/demo.py; about 5 minutes on 2 cores)
 
 1. A chair against itself (exactly 0), with its bars shifted by about 5 px, with its bars removed, against another
    chair, and against an airplane.
@@ -20,7 +20,7 @@ import dr_kfs
 from dr_kfs.datasets import generate
 
 OUT = Path(os.environ.get("DRKFS_DEMO_OUT", "outputs/demo"))
-STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "240"))
+STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "210"))
 CHAIR = generate("chair", 4, style={"legs": "four", "bars": "box", "arms": "none", "back": "slatted"})
 # A sphere has no holes, so its target has none either: the same chair with a solid back and no bars.
 TARGET = generate("chair", 4, style={"legs": "four", "bars": "none", "arms": "none", "back": "solid"})

@@ -75,8 +75,6 @@ class TestMeshFit:
     def test_bad_input(self, stages, target):
         with pytest.raises(ValueError, match="one template and one target, got 1 and 2"):
             MeshFit(icosphere(0), Meshes.cat([target, target]), drkfs=stages)
-        with pytest.raises(ValueError, match="objective must be one of"):
-            MeshFit(icosphere(0), target, objective="chamfer", drkfs=stages)
         with pytest.raises(ValueError, match="must be positive"):
             make(stages, target, steps=0)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from dr_kfs import Comparison, load_meshes
 from dr_kfs.cli.stages import Descriptor, Detector, Device, Normalize, build_loss, pick_device
-
-if TYPE_CHECKING:
-    from dr_kfs import Comparison
+from dr_kfs.report import comparison_sheet, comparison_table, save_image, seen_sheet, view_runs, weights_text
 
 
 def compare_command(
@@ -33,11 +33,6 @@ def compare_command(
 
     0 is identical. Values of different weights are different metrics: the weights are always named.
     """
-    from rich.console import Console
-
-    from dr_kfs import load_meshes
-    from dr_kfs.report import comparison_table, weights_text
-
     place = pick_device(device)
     ours, theirs = load_meshes(predicted, device=place), load_meshes(target, device=place)
     loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor)
@@ -60,8 +55,6 @@ def compare_command(
 
 def _write_sheets(comparison: Comparison, directory: Path) -> list[Path]:
     """The worst views, all views by elevation, and either shape with its PoI maps."""
-    from dr_kfs.report import comparison_sheet, save_image, seen_sheet, view_runs
-
     sheets = {"worst_views": comparison_sheet(comparison)}
     for run in view_runs(comparison):
         sheets[f"views_{run[0]:02d}-{run[-1]:02d}"] = comparison_sheet(comparison, views=run)

@@ -10,7 +10,14 @@ import platform
 import time
 from typing import Annotated, Any
 
+import torch
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, __version__, hemisphere_rig
+from dr_kfs.weights import available_weights, weights_entry, weights_fingerprint
 
 LIBRARIES = ("torch", "warp-lang", "kornia", "trimesh", "numpy")
 """What values depend on."""
@@ -24,8 +31,6 @@ def doctor_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
     """Show versions, devices, backends, weights and extras, and run a self-test; exit code 1 if it fails."""
-    from rich.console import Console
-
     with Console(stderr=True).status("testing ..."):
         report = examine()
     if as_json:
@@ -38,10 +43,6 @@ def doctor_command(
 
 def examine() -> dict[str, Any]:
     """Everything that `doctor` shows, JSON-able."""
-    import torch
-
-    from dr_kfs import __version__
-
     cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     places = ["cpu", *cuda[:1]]
     return {
@@ -66,7 +67,7 @@ def examine() -> dict[str, Any]:
 
 
 def self_test(device: str) -> dict[str, Any]:
-    """A box against itself (exactly 0) and against a taller one (more than 0, with a finite gradient).
+    """A box against itself (0) and against a taller one (more than 0, with a finite gradient).
 
     On three views. Never raises: what went wrong is in `"error"`.
     """
@@ -80,7 +81,8 @@ def self_test(device: str) -> dict[str, Any]:
     }
     try:
         result["itself"], result["changed"], finite = _compare_boxes(device)
-        result["passed"] = result["itself"] == 0.0 and result["changed"] > 0.0 and finite
+        # Exactly 0 on a CPU; a GPU may add up in another order.
+        result["passed"] = result["itself"] <= 1e-5 * result["changed"] and result["changed"] > 0.0 and finite
         if not result["passed"]:
             result["error"] = "expected 0 against itself, more than 0 when changed, and a gradient that is finite"
     except Exception as error:  # whatever it is, it is the finding
@@ -91,10 +93,6 @@ def self_test(device: str) -> dict[str, Any]:
 
 def _compare_boxes(device: str) -> tuple[float, float, bool]:
     """Distance of a box to itself and to a taller one, and whether the latter's gradient is finite and not 0."""
-    import torch
-
-    from dr_kfs import DRKFSLoss, SoftRenderer, hemisphere_rig
-
     box = _box().to(device)
     renderer = SoftRenderer(cameras=hemisphere_rig()[list(SELF_TEST_VIEWS)])
     loss = DRKFSLoss(renderer=renderer, normalize="none").to(device)
@@ -106,12 +104,8 @@ def _compare_boxes(device: str) -> tuple[float, float, bool]:
     return itself, changed.item(), bool(gradient.isfinite().all() & (gradient != 0).any())
 
 
-def _box() -> Any:
+def _box() -> Meshes:
     """A box of 0.5 x 0.4 x 0.3."""
-    import torch
-
-    from dr_kfs import Meshes
-
     corners = torch.cartesian_prod(*[torch.tensor([-half, half]) for half in (0.25, 0.2, 0.15)])
     quads = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
     faces = [triangle for a, b, c, d in quads for triangle in ((a, b, c), (a, c, d))]
@@ -120,10 +114,6 @@ def _box() -> Any:
 
 def _try_rendering(device: str, backend: Any) -> str:
     """Draw a box with this backend: "works", or what went wrong."""
-    import torch
-
-    from dr_kfs import SoftRenderer, hemisphere_rig
-
     try:
         with torch.no_grad():  # only whether it runs
             views = SoftRenderer(cameras=hemisphere_rig()[0], image_size=32, backend=backend)(_box().to(device))
@@ -135,8 +125,6 @@ def _try_rendering(device: str, backend: Any) -> str:
 
 def _weights() -> dict[str, dict[str, str]]:
     """Name, kind, SHA-256, licence of all registered weights, and whether the file is the registered one."""
-    from dr_kfs.weights import available_weights, weights_entry, weights_fingerprint
-
     rows = {}
     try:
         for name in available_weights():
@@ -170,11 +158,8 @@ def _first_line(error: Exception) -> str:
     return text.splitlines()[0] if text else type(error).__name__
 
 
-def _print(report: dict[str, Any], console: Any) -> None:
+def _print(report: dict[str, Any], console: Console) -> None:
     """The report as a table for reading."""
-    from rich.markup import escape
-    from rich.table import Table
-
     table = Table(show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")

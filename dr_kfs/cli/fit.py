@@ -7,17 +7,15 @@ import enum
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dr_kfs import FitSettings
+from dr_kfs import FitSettings, MeshFit, icosphere, load_meshes, save_mesh
 from dr_kfs.cli.stages import MESH_SUFFIXES, Device, build_loss, check_suffix, pick_device
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from dr_kfs import Meshes, MeshFit
+from dr_kfs.report import distance_table, fit_sheet, save_image, weights_text
 
 SAVE_EVERY = 25
 """Steps between two checkpoints."""
@@ -59,11 +57,6 @@ def fit_command(
 
     The fit is saved every 25 steps and on Ctrl-C; --resume continues it to the result that it would have had.
     """
-    from rich.console import Console
-
-    from dr_kfs import MeshFit, icosphere, load_meshes, save_mesh
-    from dr_kfs.report import distance_table, fit_sheet, save_image, weights_text
-
     check_suffix(output, MESH_SUFFIXES)
     checkpoint = output.with_suffix(".fit.safetensors") if checkpoint is None else checkpoint
     if checkpoint.exists() and not resume:
@@ -81,7 +74,7 @@ def fit_command(
     output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     _run(fit, checkpoint, progress_console)
-    fitted: Meshes = fit.meshes()
+    fitted = fit.meshes()
     picture = output.with_name(f"{output.stem}_views.png")
     save_mesh(fitted, output)
     with progress_console.status("comparing ..."):
@@ -99,8 +92,6 @@ def _run(fit: MeshFit, checkpoint: Path, console: Console) -> None:
     Raises:
         KeyboardInterrupt: Ctrl-C came; the fit is saved.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with _stop_request() as stop_requested, Progress(*columns, console=console) as progress:
         task = progress.add_task("fitting", total=fit.settings.steps, completed=fit.step_count)

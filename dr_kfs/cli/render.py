@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
+from rich.console import Console
 
+from dr_kfs import GHHDetector, SoftRenderer, load_meshes, normalize
 from dr_kfs.cli.stages import IMAGE_SUFFIXES, Detector, Device, Shading, check_suffix, pick_device
+from dr_kfs.report import render_sheet, save_image
 
 
 def render_command(
@@ -23,12 +27,6 @@ def render_command(
     detector: Detector = None,
 ) -> None:
     """Write the 25 shaded views of a shape and their PoI maps as one picture."""
-    import torch
-    from rich.console import Console
-
-    from dr_kfs import GHHDetector, SoftRenderer, load_meshes, normalize
-    from dr_kfs.report import render_sheet, save_image
-
     check_suffix(output, IMAGE_SUFFIXES)
     if not 0.0 < sigma < 1.0:
         raise ValueError(f"--sigma must be in (0, 1), got {sigma}.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
+import torch
 import typer
 
-if TYPE_CHECKING:
-    from dr_kfs import DRKFSLoss
+from dr_kfs import DRKFSLoss, GHHDetector, HardNetDescriptor
 
 MESH_SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
 """Formats that `save_mesh` writes."""
@@ -51,8 +51,6 @@ def pick_device(name: str | None) -> str:
     Raises:
         ValueError: no such device.
     """
-    import torch
-
     available = torch.cuda.is_available()
     if name is None:
         return "cuda" if available else "cpu"
@@ -75,8 +73,6 @@ def build_loss(
     descriptor: str | None = None,
 ) -> DRKFSLoss:
     """The loss with the default stages, or with other weights."""
-    from dr_kfs import DRKFSLoss, GHHDetector, HardNetDescriptor
-
     loss = DRKFSLoss(
         detector=GHHDetector() if detector is None else GHHDetector(detector),
         descriptor=HardNetDescriptor() if descriptor is None else HardNetDescriptor(descriptor),

@@ -17,7 +17,7 @@ LAYER_MARGIN = 6.0
 belong to the same surface and are blended by their share of the pixel."""
 CUTOFF = 1e-3
 """exp(-d^2 / sigma) below which a face no longer reaches a pixel; subtracted, so that the reach ends continuously."""
-MIN_HALO = 1e-6
+MIN_HALO = 1e-15
 """Occluder coverage that counts as none: keeps the occluders' weighted mean away from 0 / 0."""
 MIN_AREA = 1e-9
 """Twice the signed NDC area below which a face covers no pixel centre (a pixel of a 256-image has area 6e-5)."""

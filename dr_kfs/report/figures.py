@@ -177,9 +177,10 @@ def draw_matches(
         raise ValueError(f'side must be "predicted" or "target", got {side!r}.')
     _check_views([view], comparison.per_view.shape[1])
     other: Side = "target" if side == "predicted" else "predicted"
-    pictures = [_images_of(_seen(comparison, name)) for name in (side, other)]
-    if pictures[0] is None or pictures[1] is None:
+    left, right = _images_of(_seen(comparison, side)), _images_of(_seen(comparison, other))
+    if left is None or right is None:
         raise ValueError("draw_matches needs the views of both shapes: compare shapes instead of a ShapeCode.")
+    pictures = [_grey_tiles(images[item, [view]])[0] for images in (left, right)]
     draw_lafs, figure_type, canvas_type = _drawing_tools()
     error = comparison.patch_error(side)[item, view]
     queries = error.topk(min(count, len(error))).indices
@@ -198,7 +199,7 @@ def draw_matches(
             frames,
             frames,
             torch.stack([queries, matches[queries]], dim=1),
-            *(_grey_tiles(picture[item, [view]])[0] for picture in pictures),
+            *pictures,
             inlier_mask=(queries == matches[queries]).numpy(),
             draw_dict={
                 "tentative_color": (1.0, 0.85, 0.1),
@@ -208,7 +209,7 @@ def draw_matches(
             ax=axes,
         )
     else:  # identical views: nothing to match
-        axes.imshow(np.concatenate([_grey_tiles(picture[item, [view]])[0] for picture in pictures], axis=1))
+        axes.imshow(np.concatenate(pictures, axis=1))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 

@@ -28,7 +28,7 @@ def comparison_table(comparison: Comparison, *, item: int = 0, worst: int = 3) -
     forth = comparison.predicted_to_target.per_view[item].tolist()
     back = comparison.target_to_predicted.per_view[item].tolist()
     names = view_names(_settings_of(comparison, "renderer").get("cameras"), len(forth))
-    table = Table(caption="0 is identical; forth: predicted to target, back: target to predicted")
+    table = Table(caption="forth: predicted to target; back: target to predicted")
     table.add_column("views, the worst first", no_wrap=True)
     for heading in ("DR-KFS", "forth", "back"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -59,5 +59,6 @@ def _directions(cameras: Cameras | dict[str, Any] | None) -> list[tuple[float, f
     settings = cameras.settings() if isinstance(cameras, Cameras) else cameras or {}
     eyes: Any = settings.get("eyes", [])
     return [
-        (round(math.degrees(math.atan2(x, z))) % 360, math.degrees(math.atan2(y, math.hypot(x, z)))) for x, y, z in eyes
+        (float(round(math.degrees(math.atan2(x, z))) % 360), math.degrees(math.atan2(y, math.hypot(x, z))))
+        for x, y, z in eyes
     ]

@@ -1,0 +1,78 @@
+"""`dr-kfs compare`: the library's numbers, as a table or as JSON, and pictures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from dr_kfs import DRKFSLoss, SoftRenderer, hemisphere_rig, load_meshes
+from dr_kfs.weights import weights_directory, weights_fingerprint
+
+
+class TestCompare:
+    def test_json_is_what_the_library_says(self, dr_kfs_command, files):
+        outcome = dr_kfs_command("compare", files["broken"], files["table"], "--json", "--device", "cpu")
+        assert (outcome.code, outcome.error) == (0, "")
+        report = json.loads(outcome.output)
+        loss = DRKFSLoss(renderer=SoftRenderer(cameras=hemisphere_rig()[[1, 9, 24]]))
+        expected = loss.compare(load_meshes(files["broken"]), load_meshes(files["table"]))
+        for name in ("drkfs", "predicted_to_target", "target_to_predicted", "per_view"):
+            torch.testing.assert_close(torch.tensor(report[name]), torch.tensor(expected.to_dict()[name]))
+        assert report["worst_views"] == expected.worst_views().tolist()
+        assert report["settings"] == expected.settings
+        assert (report["predicted"], report["target"]) == (str(files["broken"]), str(files["table"]))
+        assert report["files"] == []
+
+    def test_table_names_value_views_and_weights(self, dr_kfs_command, files, tmp_path):
+        sheets = tmp_path / "new" / "sheets"
+        outcome = dr_kfs_command("compare", files["broken"], files["table"], "--save-views", sheets)
+        assert outcome.code == 0
+        for name in ("ghh-shapes", "hardnet-shapes"):
+            assert f"{name} ({weights_fingerprint(name)})" in outcome.output
+        assert "all 3" in outcome.output
+        assert "view 0: az 45 el 0" in outcome.output
+        written = {path.name for path in sheets.iterdir()}
+        assert written == {
+            "worst_views.png",
+            "views_00-00.png",
+            "views_01-02.png",
+            "predicted_poi.png",
+            "target_poi.png",
+        }
+        assert all(f"wrote {sheets / name}" in outcome.output for name in written)
+
+    def test_identical_and_normalized(self, dr_kfs_command, files):
+        def value(*arguments: object) -> float:
+            outcome = dr_kfs_command("compare", *arguments, "--json")
+            (found,) = json.loads(outcome.output)["drkfs"]
+            return found
+
+        assert value(files["table"], files["table"]) == 0.0
+        by_target = value(files["sphere"], files["table"])
+        assert value(files["sphere"], files["table"], "--normalize", "each") != pytest.approx(by_target, rel=0.01)
+
+    def test_weights_from_a_file_are_named(self, dr_kfs_command, files):
+        path = weights_directory() / "ghh-shapes.safetensors"
+        outcome = dr_kfs_command("compare", files["sphere"], files["sphere"], "--detector", path)
+        assert f"{path} ({weights_fingerprint('ghh-shapes')})" in outcome.output
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["missing.obj", "table"], "missing.obj: expected a mesh file, got no such file."),
+            (["damaged", "table"], "could not read one"),
+            (["table", "table", "--detector", "nonsense"], 'Unknown weights "nonsense"'),
+            (["table", "table", "--descriptor", "nonsense.pth"], "pickles are not opened"),
+            (["table", "table", "--device", "abacus"], '--device must be "cpu" or "cuda", got "abacus"'),
+            (["table", "table", "--device", "meta"], '--device must be "cpu" or "cuda", got "meta"'),
+            (["table", "table", "--device", "cuda:99"], 'no CUDA device "cuda:99" here'),
+        ],
+    )
+    def test_bad_input(self, dr_kfs_command, files, arguments, message):
+        outcome = dr_kfs_command("compare", *(files.get(argument, argument) for argument in arguments))
+        assert (outcome.code, outcome.output) == (2, "")
+        assert outcome.error.startswith("error: ")
+        assert outcome.error.count("\n") == 1
+        assert message in outcome.error

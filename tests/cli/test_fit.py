@@ -1,0 +1,114 @@
+"""`dr-kfs fit`: it writes what it promises, stops on Ctrl-C, continues to the same result, refuses other fits."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import torch
+
+from dr_kfs import MeshFit, load_meshes
+
+OPTIONS = ("--steps", 4, "--views-per-step", 2, "--seed", 3, "--device", "cpu")
+
+
+@pytest.fixture
+def ctrl_c_in_step(monkeypatch):
+    """Makes Ctrl-C come within a step of the fit, once or several times."""
+    step = MeshFit.step
+
+    def arm(number: int, *, times: int = 1) -> None:
+        def step_with_ctrl_c(fit: MeshFit) -> dict[str, float]:
+            terms = step(fit)
+            if fit.step_count == number:
+                for _ in range(times):
+                    signal.raise_signal(signal.SIGINT)
+            return terms
+
+        monkeypatch.setattr(MeshFit, "step", step_with_ctrl_c)
+
+    return arm
+
+
+class TestFit:
+    def test_writes_mesh_and_picture(self, dr_kfs_command, files, tmp_path):
+        output = tmp_path / "new" / "fitted.obj"
+        outcome = dr_kfs_command("fit", files["table"], "-o", output, *OPTIONS)
+        assert outcome.code == 0, outcome.error
+        assert {path.name for path in output.parent.iterdir()} == {"fitted.obj", "fitted_views.png"}
+        assert "before" in outcome.output
+        assert "after" in outcome.output
+        fitted, target = load_meshes(output), load_meshes(files["table"])
+        assert len(fitted.vertices) == 42
+        # In the target's units: a sphere as large as the table's diagonal, around the table.
+        torch.testing.assert_close(
+            fitted.vertices.mean(0),
+            target.vertices.aminmax(dim=0).max / 2 + (target.vertices.aminmax(dim=0).min / 2),
+            atol=3.0,
+            rtol=0,
+        )
+
+    @pytest.mark.parametrize("objective", ["image", "silhouette"])
+    def test_other_losses_and_templates(self, dr_kfs_command, files, tmp_path, objective):
+        output = tmp_path / "fitted.ply"
+        arguments = ("--from", files["broken"], "--loss", objective, *OPTIONS)
+        assert dr_kfs_command("fit", files["table"], "-o", output, *arguments).code == 0
+        assert load_meshes(output).faces.shape == load_meshes(files["broken"]).faces.shape
+
+    def test_ctrl_c_and_resume(self, dr_kfs_command, files, tmp_path, ctrl_c_in_step):
+        whole, output = tmp_path / "whole.obj", tmp_path / "fitted.obj"
+        checkpoint = tmp_path / "fitted.fit.safetensors"
+        assert dr_kfs_command("fit", files["table"], "-o", whole, *OPTIONS).code == 0
+
+        ctrl_c_in_step(2)
+        outcome = dr_kfs_command("fit", files["table"], "-o", output, *OPTIONS)
+        assert outcome.code == 130
+        assert f"stopped after step 2 of 4, saved as {checkpoint}; --resume continues" in outcome.error
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert not output.exists()
+
+        again = dr_kfs_command("fit", files["table"], "-o", output, *OPTIONS)
+        assert again.code == 2
+        assert f"{checkpoint} holds an unfinished fit: continue it with --resume, or delete it." in again.error
+
+        other = dr_kfs_command("fit", files["table"], "-o", output, "--resume", *OPTIONS[2:], "--steps", 5)
+        assert other.code == 2
+        assert "belongs to another fit: its settings differ" in other.error
+        other = dr_kfs_command("fit", files["broken"], "-o", output, "--resume", *OPTIONS)
+        assert other.code == 2
+        assert "its target differ" in other.error
+
+        assert dr_kfs_command("fit", files["table"], "-o", output, "--resume", *OPTIONS).code == 0
+        assert not checkpoint.exists()
+        torch.testing.assert_close(load_meshes(output).vertices, load_meshes(whole).vertices, atol=1e-3, rtol=0)
+
+    def test_a_second_ctrl_c_ends_at_once(self, dr_kfs_command, files, tmp_path, ctrl_c_in_step):
+        ctrl_c_in_step(1, times=2)
+        outcome = dr_kfs_command("fit", files["table"], "-o", tmp_path / "fitted.obj", *OPTIONS)
+        assert outcome.code == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert not list(tmp_path.iterdir())
+
+    def test_saves_as_it_goes(self, dr_kfs_command, files, tmp_path, monkeypatch, ctrl_c_in_step):
+        monkeypatch.setattr("dr_kfs.cli.fit.SAVE_EVERY", 2)
+        ctrl_c_in_step(3, times=2)  # killed within step 3
+        checkpoint = tmp_path / "states" / "mine.safetensors"
+        arguments = ("fit", files["table"], "-o", tmp_path / "fitted.obj", "--checkpoint", checkpoint, *OPTIONS)
+        assert dr_kfs_command(*arguments).code == 130
+        assert checkpoint.is_file()
+        monkeypatch.undo()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["-o", "fitted.xyz"], "expected a suffix of .glb, .obj, .off, .ply, .stl, got .xyz"),
+            (["-o", "fitted.obj", "--resume"], "There is no saved fit at fitted.fit.safetensors"),
+            (["-o", "fitted.obj", "--from", "missing.obj"], "missing.obj: expected a mesh file"),
+        ],
+    )
+    def test_bad_input(self, dr_kfs_command, files, tmp_path, monkeypatch, arguments, message):
+        monkeypatch.chdir(tmp_path)
+        outcome = dr_kfs_command("fit", files["table"], *arguments, *OPTIONS)
+        assert outcome.code == 2
+        assert message in outcome.error
+        assert not list(tmp_path.iterdir())

@@ -1,0 +1,56 @@
+"""Every numbered example runs, on few views and for few steps, and leaves what it promises."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dr_kfs import load_meshes
+
+
+@pytest.fixture
+def run_example(repository: Path, tmp_path: Path):
+    def run(name: str, **settings: int) -> str:
+        environment = {f"DRKFS_EXAMPLE_{key}": str(value) for key, value in settings.items()}
+        done = subprocess.run(
+            [sys.executable, "-W", "error", str(repository / "examples" / name)],
+            cwd=tmp_path,
+            env={**os.environ, "DRKFS_EXAMPLE_OUT": str(tmp_path), **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        return done.stdout
+
+    return run
+
+
+def test_all_examples_are_tested(repository: Path):
+    numbered = {path.name for path in (repository / "examples").glob("[0-9]*.py")}
+    assert numbered == {"01_compare.py", "02_fit_mesh.py", "03_train_step.py"}
+
+
+def test_compare(run_example, tmp_path: Path):
+    output = run_example("01_compare.py", VIEWS=2)
+    removed, thicker = (float(re.search(rf"{name}: +([\d.]+)", output)[1]) for name in ("removed", "thicker"))
+    assert removed > thicker > 0.0
+    assert (tmp_path / "compare.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fit_mesh(run_example, tmp_path: Path):
+    output = run_example("02_fit_mesh.py", VIEWS=1, STEPS=2, SUBDIVISIONS=1)
+    assert re.findall(r"DR-KFS (\w+): [\d.]+", output) == ["before", "after"]
+    assert len(load_meshes(tmp_path / "fit_mesh.obj").vertices) == 42
+    assert (tmp_path / "fit_mesh.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_train_step(run_example):
+    losses = [float(value) for value in re.findall(r"loss ([\d.]+)", run_example("03_train_step.py", VIEWS=1, STEPS=3))]
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
