@@ -17,11 +17,13 @@ from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Frame, Meshes, bounding_frame, normalize
 from dr_kfs.large_steps import LargeSteps
 from dr_kfs.losses.edge_length import edge_length_loss
+from dr_kfs.losses.image import Channel, image_loss
 from dr_kfs.losses.laplacian import uniform_laplacian_loss
 from dr_kfs.losses.normal_consistency import normal_consistency_loss
 
 Objective = Literal["drkfs", "image", "silhouette"]
 OBJECTIVES: tuple[Objective, ...] = ("drkfs", "image", "silhouette")
+CHANNELS: dict[Objective, Channel] = {"image": "shade", "silhouette": "alpha"}
 FORMAT = "dr_kfs.MeshFit/1"
 
 
@@ -35,8 +37,8 @@ class FitSettings:
     """Image sizes that are used one after the other, each for the same number of steps [px]. A 32x32 patch sees a
     part of the shape at 256 px and most of it at 64: coarse views find the proportions, fine ones the details."""
     views_per_step: int = 6
-    """Views per step at the finest resolution, drawn at random; twice as many at half the resolution. The objective
-    is scaled to the whole rig."""
+    """Views per step at the finest resolution, drawn at random; more, in proportion to the pixels, at coarser ones.
+    The objective is scaled to the whole rig."""
     learning_rate: float = 1.5e-2
     """Largest motion of a vertex per step, at the start [target diagonals]; falls to a tenth by the end (cosine)."""
     smoothing: float = 2.0
@@ -151,17 +153,13 @@ class MeshFit:
 
     def _objective(self, meshes: Meshes, level: _Level) -> Tensor:
         rig, renderer = level.loss.view_count, level.loss.renderer
-        coarser = self.settings.resolutions[-1] / renderer.image_size
+        coarser = (self.settings.resolutions[-1] / renderer.image_size) ** 2
         order = torch.randperm(rig, generator=self.generator)
         views = order[: min(round(self.settings.views_per_step * coarser), rig)].sort().values.tolist()
         if self.objective == "drkfs":
             return level.loss(meshes, level.code, views=views)
         rendered = renderer(meshes, renderer.cameras[views])
-        if self.objective == "image":
-            difference = rendered.images - level.views.images[:, views]
-        else:
-            difference = rendered.alpha - level.views.alpha[:, views]
-        return 100.0 * difference.square().mean()
+        return 100.0 * image_loss(rendered, level.views[views], channel=CHANNELS[self.objective])
 
     def meshes(self) -> Meshes:
         """The fitted mesh, in the target's units."""

@@ -11,13 +11,13 @@
 import os
 from pathlib import Path
 
-from dr_kfs.report import fit_sheet, save_image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 import dr_kfs
 from dr_kfs.datasets import generate
+from dr_kfs.report import fit_sheet, save_image
 
 OUT = Path(os.environ.get("DRKFS_DEMO_OUT", "outputs/demo"))
 STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "210"))

@@ -29,6 +29,10 @@ class Views:
     depth: Float[Tensor, "B V H W"]
     """Depth of the visible surface [world units]; the cameras' `far` on the background."""
 
+    def __getitem__(self, views: list[int]) -> Views:
+        """Some of the views, of every item."""
+        return Views(self.images[:, views], self.alpha[:, views], self.depth[:, views])
+
 
 class SoftRenderer(nn.Module):
     """Renders meshes from a fixed rig of cameras, differentiably; no colour, no texture.

@@ -1,4 +1,7 @@
-"""The command line, run in this process, on three views."""
+"""The command line, run in this process, on three views.
+
+dr_kfs is imported inside the fixtures: at the top it could come before the type checks of tests/conftest.py.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from dr_kfs import SoftRenderer, hemisphere_rig, icosphere, save_mesh
-from dr_kfs.cli import main, stages
-from dr_kfs.datasets import generate
 
 VIEWS = [1, 9, 24]
 
@@ -24,6 +23,9 @@ class Outcome:
 @pytest.fixture
 def dr_kfs_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """`dr-kfs ...`, whose loss looks from three directions."""
+    from dr_kfs import SoftRenderer, hemisphere_rig
+    from dr_kfs.cli import main, stages
+
     build_loss = stages.build_loss
 
     def build_small(**options):
@@ -47,6 +49,9 @@ def dr_kfs_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A table in units of its own, the same without a leg, a sphere, and a file that is no mesh."""
+    from dr_kfs import icosphere, save_mesh
+    from dr_kfs.datasets import generate
+
     folder = tmp_path_factory.mktemp("meshes")
     table = generate("table", 2)
     shapes = {"table": table, "broken": table.without(table.part_names("leg*")[0])}

@@ -40,13 +40,9 @@ class TestFit:
         assert "after" in outcome.output
         fitted, target = load_meshes(output), load_meshes(files["table"])
         assert len(fitted.vertices) == 42
-        # In the target's units: a sphere as large as the table's diagonal, around the table.
-        torch.testing.assert_close(
-            fitted.vertices.mean(0),
-            target.vertices.aminmax(dim=0).max / 2 + (target.vertices.aminmax(dim=0).min / 2),
-            atol=3.0,
-            rtol=0,
-        )
+        low, high = target.vertices.amin(0), target.vertices.amax(0)
+        center = fitted.vertices.mean(0)
+        assert ((low < center) & (center < high)).all(), "not in the target's units"
 
     @pytest.mark.parametrize("objective", ["image", "silhouette"])
     def test_other_losses_and_templates(self, dr_kfs_command, files, tmp_path, objective):
@@ -96,7 +92,6 @@ class TestFit:
         arguments = ("fit", files["table"], "-o", tmp_path / "fitted.obj", "--checkpoint", checkpoint, *OPTIONS)
         assert dr_kfs_command(*arguments).code == 130
         assert checkpoint.is_file()
-        monkeypatch.undo()
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -1,12 +1,17 @@
-"""Comparisons that are made up, so that no network runs."""
+"""Comparisons that are made up, so that no network runs.
+
+dr_kfs is imported inside the fixture: at the top it could come before the type checks of tests/conftest.py.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
-from dr_kfs import Comparison, hemisphere_rig
-from dr_kfs.comparison import Direction, SeenShape
+if TYPE_CHECKING:
+    from dr_kfs import Comparison
 
 SIZE, GRID = 64, 3
 """Images of 64 px have 3x3 patches."""
@@ -15,6 +20,9 @@ SIZE, GRID = 64, 3
 @pytest.fixture
 def make_comparison():
     """A comparison of two pairs in three views; `pictures=False` as if the predicted side were a ShapeCode."""
+
+    from dr_kfs import Comparison, hemisphere_rig
+    from dr_kfs.comparison import Direction, SeenShape
 
     def make(*, pictures: bool = True, distance: torch.Tensor | None = None) -> Comparison:
         generator = torch.Generator().manual_seed(0)
