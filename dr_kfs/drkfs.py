@@ -171,6 +171,8 @@ class DRKFSLoss(nn.Module):
     def compare(self, predicted: Shape, target: Shape) -> Comparison:
         """Where two batches of shapes differ: per view, per direction, per patch, with the matches and the pictures."""
         ours, theirs = self._in_one_frame(predicted, target)
+        if len(theirs) < len(ours):
+            theirs = theirs[[0] * len(ours)]
         chunks = self._view_chunks(None, _device_of(ours))
         seen = [SeenShape.cat([self._see(side, chunk) for chunk in chunks]) for side in (ours, theirs)]
         forth: PatchMatches = self.matcher(seen[0].descriptors, seen[1].descriptors)

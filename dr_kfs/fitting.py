@@ -31,7 +31,7 @@ FORMAT = "dr_kfs.MeshFit/1"
 class FitSettings:
     """How a template is moved. Lengths are in units of the target's diagonal."""
 
-    steps: int = 210
+    steps: int = 300
     """Gradient steps."""
     resolutions: tuple[int, ...] = (64, 128, 256)
     """Image sizes that are used one after the other, each for the same number of steps [px]. A 32x32 patch sees a

@@ -20,7 +20,7 @@ from dr_kfs.datasets import generate
 from dr_kfs.report import fit_sheet, save_image
 
 OUT = Path(os.environ.get("DRKFS_DEMO_OUT", "outputs/demo"))
-STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "210"))
+STEPS = int(os.environ.get("DRKFS_DEMO_STEPS", "300"))
 CHAIR = generate("chair", 4, style={"legs": "four", "bars": "box", "arms": "none", "back": "slatted"})
 # A sphere has no holes, so its target has none either: the same chair with a solid back and no bars.
 TARGET = generate("chair", 4, style={"legs": "four", "bars": "none", "arms": "none", "back": "solid"})

@@ -303,6 +303,11 @@ class TestCompare:
         comparison = loss_fn.compare(chair.without("leg_0", "bar_*").to_meshes(), chair.to_meshes())
         assert comparison.target_to_predicted.per_view.sum() > 0
 
+    def test_one_target_serves_a_batch(self, loss_fn, chair, table):
+        batch, meshes = Meshes.cat([table, chair.to_meshes()]), chair.to_meshes()
+        for target in (meshes, loss_fn.encode(meshes)):
+            torch.testing.assert_close(loss_fn.compare(batch, target).value, loss_fn(batch, target))
+
     def test_a_code_has_no_pictures(self, loss_fn, chair, table):
         comparison = loss_fn.compare(table, loss_fn.encode(chair.to_meshes()))
         assert comparison.target.images is None

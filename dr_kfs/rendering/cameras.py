@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,11 +82,6 @@ class Cameras:
             near=self.near,
             far=self.far,
         )
-
-    def chunks(self, size: int) -> Iterator[Cameras]:
-        """The rig in runs of at most `size` views, in order."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Cameras:
         """The rig on another device or in another float dtype."""

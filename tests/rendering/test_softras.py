@@ -54,11 +54,12 @@ class TestKernelAgainstReference:
         # float32: a few hundred additions of order 1 with 1 / sigma = 500 and 1 / gamma = 100 as amplifiers.
         [(torch.float64, 1e-11), (torch.float32, 3e-4)],
     )
-    def test_values_and_gradients(self, dtype, tolerance):
+    @pytest.mark.parametrize("size", [SIZE, 37])  # whole runs of eight pixels, and not
+    def test_values_and_gradients(self, dtype, tolerance, size):
         ndc, shade = (tensor.to(dtype).requires_grad_() for tensor in soup())
         results = []
         for backend in ("reference", "warp"):
-            views = soft_rasterize(ndc, shade, [15, 25], backend=backend, **KWARGS)
+            views = soft_rasterize(ndc, shade, [15, 25], backend=backend, **{**KWARGS, "image_size": size})
             gradients = torch.autograd.grad(random_loss(views), [ndc, shade])
             results.append([views.image, views.alpha, views.depth, *gradients])
         for expected, got in zip(*results, strict=True):
