@@ -31,7 +31,8 @@ class TestMeshFit:
             icosphere(2),
             target,
             objective=objective,
-            settings=FitSettings(steps=12, views_per_step=3),
+            # One resolution: the values of two are not comparable.
+            settings=FitSettings(steps=12, views_per_step=3, resolutions=(64,)),
             drkfs=stages,
         )
         first = fit.step()
