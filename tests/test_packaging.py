@@ -105,6 +105,9 @@ class TestWheel:
             names = set(archive.namelist())
             entry_points = archive.read(f"dr_kfs-{dr_kfs.__version__}.dist-info/entry_points.txt").decode()
         assert {f"dr_kfs/_weights/{path.name}" for path in (source / "weights").iterdir()} <= names
+        kernels = {path.relative_to(source).as_posix() for path in (source / "dr_kfs/rendering/kernels").iterdir()}
+        assert len(kernels) >= 3
+        assert kernels <= names
         assert {p.relative_to(source).as_posix() for p in (source / "dr_kfs").rglob("*.py")} <= names
         assert f"dr_kfs-{dr_kfs.__version__}.dist-info/licenses/LICENSE" in names
         assert "dr_kfs/py.typed" in names
