@@ -73,7 +73,7 @@ class TestInvariance:
     @pytest.mark.parametrize(
         ("change", "share"),
         # Share of the distance to another shape. The first three move sums in float32 only; a finer triangulation
-        # may change by 1 % (DESIGN: the law).
+        # may change the value by 1 %.
         [(renumbered, 1e-3), (with_extra_faces, 5e-3), (split_vertices, 1e-3), (subdivided, 1e-2)],
     )
     def test_the_same_surface(self, loss_fn, chair, table, change, share):
