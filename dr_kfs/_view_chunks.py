@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
@@ -38,12 +38,9 @@ def sum_over_chunks(
             total = total + sum(0.0 * side.vertices.sum() for side in sides)
         return total
 
-    def with_vertices(vertices: Iterator[Tensor]) -> tuple[Side, Side]:
-        a, b = (side.with_vertices(next(vertices)) if isinstance(side, Meshes) else side for side in (ours, theirs))
-        return a, b
-
     def run(vertices: tuple[Tensor, ...], chunk: ViewChunk) -> Tensor:
-        a, b = with_vertices(iter(vertices))
+        rest = iter(vertices)
+        a, b = (side.with_vertices(next(rest)) if isinstance(side, Meshes) else side for side in (ours, theirs))
         return values_of(a, b, chunk)
 
     items = tuple(side.vertex_item() for side in sides)

@@ -19,12 +19,12 @@ from dr_kfs.descriptors import HardNetDescriptor, extract_patches, patch_grid
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Frame, Meshes, as_meshes, bounding_frame, normalize
 from dr_kfs.keypoints import GHHDetector
+from dr_kfs.losses._mesh_topology import Reduction, reduce_items
 from dr_kfs.matching import LocalizedMatcher, PatchMatches, weighted_similarity
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.shape_code import ShapeCode, check_same_settings
 
 Normalization = Literal["target", "each", "none"]
-Reduction = Literal["none", "mean", "sum"]
 Shape = Any
 """`Meshes`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those."""
 
@@ -144,8 +144,7 @@ class DRKFSLoss(nn.Module):
         )
         if views is not None:
             values = values * (self.view_count / len(views))
-        reduction = self.reduction if reduction is None else reduction
-        return values if reduction == "none" else values.mean() if reduction == "mean" else values.sum()
+        return reduce_items(values, self.reduction if reduction is None else reduction)
 
     @torch.no_grad()
     def encode(self, shape: Shape, *, frame: Frame | None = None) -> ShapeCode:

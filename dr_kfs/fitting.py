@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -20,6 +21,7 @@ from dr_kfs.losses.edge_length import edge_length_loss
 from dr_kfs.losses.image import Channel, image_loss
 from dr_kfs.losses.laplacian import uniform_laplacian_loss
 from dr_kfs.losses.normal_consistency import normal_consistency_loss
+from dr_kfs.rendering import Views
 
 Objective = Literal["drkfs", "image", "silhouette"]
 OBJECTIVES: tuple[Objective, ...] = ("drkfs", "image", "silhouette")
@@ -69,9 +71,14 @@ class _Level:
 
     def __init__(self, loss: DRKFSLoss, target: Meshes) -> None:
         self.loss = loss
+        self.target = target
         self.code = loss.encode(target)
+
+    @functools.cached_property
+    def views(self) -> Views:
+        """Its pictures, for the objectives that compare pixels."""
         with torch.no_grad():  # the target is a constant
-            self.views = loss.renderer(target)
+            return self.loss.renderer(self.target)
 
 
 class MeshFit:
@@ -113,15 +120,17 @@ class MeshFit:
         if self.settings.steps < 1 or self.settings.views_per_step < 1 or self.settings.learning_rate <= 0:
             raise ValueError(f"steps, views_per_step and learning_rate must be positive, got {self.settings}.")
         stages = DRKFSLoss() if drkfs is None else drkfs
-        # Both meshes live in the unit frame here, so the loss must not normalise again.
-        self.loss = _in_unit_frame(stages, stages.renderer)
         self.objective: Objective = objective
         self.frame: Frame = bounding_frame(target)
         self.template = normalize(template.to(target.device, target.dtype)).detach()
         self.target = normalize(target, self.frame).detach()
-        self.code = self.loss.encode(self.target)
+        # Both meshes live in the unit frame here, so the losses must not normalise again.
+        self.loss = _in_unit_frame(stages, stages.renderer)
+        self.full = _Level(self.loss, self.target)
         self.levels = [
-            _Level(_in_unit_frame(stages, stages.renderer.resized(size)), self.target)
+            self.full
+            if size == stages.renderer.image_size
+            else _Level(_in_unit_frame(stages, stages.renderer.resized(size)), self.target)
             for size in self.settings.resolutions
         ]
         self.vertices = self.template.vertices.clone().requires_grad_()
@@ -169,7 +178,7 @@ class MeshFit:
     def distance(self) -> float:
         """DR-KFS to the target, over all views."""
         with torch.no_grad():  # a measurement
-            return float(self.loss(self.template.with_vertices(self.vertices.detach()), self.code))
+            return float(self.loss(self.template.with_vertices(self.vertices.detach()), self.full.code))
 
     # -- save and restore ----------------------------------------------------------------------------------------
 

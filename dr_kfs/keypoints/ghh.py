@@ -34,7 +34,7 @@ def ghh_response(
     kernels = filters.flatten(0, 1)
     scores = _correlate(flat, kernels) + biases.flatten()[:, None, None]
     hinges = scores.unflatten(1, (groups, members)).amax(2)
-    response = torch.einsum("bnhw,n->bhw", hinges, _signs(groups, hinges))
+    response = torch.einsum("bnhw,n->bhw", hinges, group_signs(groups, hinges))
     # Where a filter sees only black its score is its bias, exactly: the FFT leaves rounding noise there.
     # A mask is piecewise constant: no gradient to lose.
     lit = (flat.detach() != 0).to(flat.dtype)[:, None]
@@ -47,7 +47,7 @@ def ghh_response(
 def blank_response(biases: Float[Tensor, "N M"]) -> Float[Tensor, ""]:
     """`f` of a black image."""
     hinges = biases.amax(1)
-    return (hinges * _signs(len(hinges), hinges)).sum()
+    return (hinges * group_signs(len(hinges), hinges)).sum()
 
 
 def _correlate(images: Float[Tensor, "B H W"], kernels: Float[Tensor, "C K K"]) -> Float[Tensor, "B C H W"]:
@@ -76,7 +76,7 @@ def _fast_length(least: int) -> int:
         length += 1
 
 
-def _signs(groups: int, like: Tensor) -> Float[Tensor, " N"]:
+def group_signs(groups: int, like: Tensor) -> Float[Tensor, " N"]:
     """delta_n: +1 where n, counted from 1, is odd, else -1."""
     return 1.0 - 2.0 * (torch.arange(groups, device=like.device) % 2).to(like.dtype)
 

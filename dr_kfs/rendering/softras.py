@@ -32,6 +32,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dr_kfs.rendering import _softras_launch as launch
 from dr_kfs.rendering import _softras_reference as reference
 from dr_kfs.rendering._softras_reference import padded_width
 
@@ -119,9 +120,7 @@ def _soft_rasterize(
     clip: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Image, alpha, depth; then what the backward needs: kept, winners, boxes, and two indices of the faces."""
-    from dr_kfs.rendering import _softras_launch
-
-    return _softras_launch.forward(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
+    return launch.forward(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
 
 
 @_soft_rasterize.register_fake
@@ -133,7 +132,7 @@ def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  
         face_ndc.new_empty(shape),
         face_ndc.new_empty(shape),
         face_ndc.new_empty(shape),
-        face_ndc.new_empty(8, *padded),
+        face_ndc.new_empty(launch.BUFFERS, *padded),
         face_ndc.new_empty(padded, dtype=torch.int32),
         face_ndc.new_empty(face_ndc.shape[0], 4),
         face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
@@ -163,12 +162,8 @@ def _soft_rasterize_backward(
     gamma: float,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `face_ndc` and `face_shade`."""
-    from dr_kfs.rendering import _softras_launch
-
     kept_tensors = (kept, winners, boxes, index_starts, index_faces)
-    return _softras_launch.backward(
-        face_ndc, face_shade, kept_tensors, (grad_image, grad_alpha, grad_depth), sigma, gamma
-    )
+    return launch.backward(face_ndc, face_shade, kept_tensors, (grad_image, grad_alpha, grad_depth), sigma, gamma)
 
 
 @_soft_rasterize_backward.register_fake

@@ -21,7 +21,7 @@ from dr_kfs.geometry import Meshes, bounding_frame, normalize, sample_surface
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.rendering import Cameras, SoftRenderer
 from dr_kfs.rendering.cameras import hemisphere_rig
-from dr_kfs.training.view_geometry import ndc_to_pixels, nearest_depth, sample_at
+from dr_kfs.training.view_geometry import project_visible, sample_at, windows_at
 
 IMAGE_SIZE = 256
 VIEWS = 4
@@ -110,16 +110,16 @@ def shape_triplets(
     maps_p, depth_p = _poi(positive, turned, detector, generator)
     maps_n, _ = _poi(negative, rig, detector, generator, same_sigma=True)
     for view in range(VIEWS):
-        pixels_a, seen_a = _visible(samples.points[0], rig[view], depth_a[view])
-        pixels_p, seen_p = _visible(moved_points, turned[view], depth_p[view])
+        pixels_a, seen_a = project_visible(samples.points[0], rig[view], depth_a[view], tolerance=DEPTH_TOLERANCE)
+        pixels_p, seen_p = project_visible(moved_points, turned[view], depth_p[view], tolerance=DEPTH_TOLERANCE)
         chosen = _choose(maps_a[view], pixels_a, seen_a & seen_p, generator)
         if len(chosen) == 0:
             continue
         shift = torch.randint(-3, 4, (len(chosen), 2), generator=generator)
-        anchors = _windows(maps_a[view], pixels_a[chosen])
-        negatives = _windows(maps_n[view], pixels_a[chosen])
+        anchors = windows_at(maps_a[view], pixels_a[chosen], PATCH_SIZE)
+        negatives = windows_at(maps_n[view], pixels_a[chosen], PATCH_SIZE)
         change = (anchors - negatives).abs().sum((1, 2)) > MIN_CHANGE * anchors.sum((1, 2))
-        positives = _windows(maps_p[view], pixels_p[chosen] + shift)
+        positives = windows_at(maps_p[view], pixels_p[chosen] + shift, PATCH_SIZE)
         quantized = [(255.0 * part).round().to(torch.uint8) for part in (anchors, positives, negatives)]
         parts.append(
             Triplets(
@@ -154,12 +154,6 @@ def _turned(cameras: Cameras, generator: torch.Generator, degrees: float = 2.0) 
     return Cameras.look_at(length * moved / moved.norm(dim=-1, keepdim=True))
 
 
-def _visible(points: Tensor, camera: Cameras, depth: Tensor) -> tuple[Tensor, Tensor]:
-    projected = camera.project(points)[0]
-    pixels = ndc_to_pixels(projected[:, :2], IMAGE_SIZE)
-    return pixels, (sample_at(nearest_depth(depth), pixels) - projected[:, 2]).abs() < DEPTH_TOLERANCE
-
-
 def _choose(poi: Tensor, pixels: Tensor, seen: Tensor, generator: torch.Generator) -> Tensor:
     """Up to `POINTS` visible points, drawn by their patch's weight, no two within 8 px."""
     weights = torch.nn.functional.avg_pool2d(poi[None, None], PATCH_SIZE - 1, stride=1, padding=PATCH_SIZE // 2 - 1)
@@ -176,11 +170,3 @@ def _choose(poi: Tensor, pixels: Tensor, seen: Tensor, generator: torch.Generato
         if len(kept) == POINTS:
             break
     return torch.tensor(kept)
-
-
-def _windows(poi: Tensor, centres: Tensor) -> Tensor:
-    half = PATCH_SIZE // 2
-    padded = torch.nn.functional.pad(poi[None, None], (half,) * 4)[0, 0]
-    column, row = centres.round().long().clamp(0, IMAGE_SIZE - 1).unbind(-1)
-    steps = torch.arange(PATCH_SIZE)
-    return padded[row[:, None, None] + steps[:, None], column[:, None, None] + steps]

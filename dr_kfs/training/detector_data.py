@@ -16,7 +16,14 @@ from torch import Tensor
 
 from dr_kfs.geometry import Meshes, normalize
 from dr_kfs.rendering import Cameras, Lighting, SoftRenderer
-from dr_kfs.training.view_geometry import jittered_cameras, ndc_to_pixels, nearest_depth, sample_at, unproject
+from dr_kfs.training.view_geometry import (
+    jittered_cameras,
+    nearest_depth,
+    project_visible,
+    sample_at,
+    unproject,
+    windows_at,
+)
 
 IMAGE_SIZE = 256
 FIELD = 25
@@ -87,10 +94,8 @@ def repeated_corners(
     for other in range(len(maps)):
         if other == view or len(maps[other].corners) == 0:
             continue
-        projected = cameras[other].project(points)[0]
-        pixels = ndc_to_pixels(projected[:, :2], IMAGE_SIZE)
-        inside = ((pixels > 4) & (pixels < IMAGE_SIZE - 5)).all(-1)
-        visible = inside & ((sample_at(nearest_depth(depths[other]), pixels) - projected[:, 2]).abs() < DEPTH_TOLERANCE)
+        pixels, visible = project_visible(points, cameras[other], depths[other], tolerance=DEPTH_TOLERANCE)
+        visible &= ((pixels > 4) & (pixels < IMAGE_SIZE - 5)).all(-1)
         near = torch.cdist(pixels, maps[other].corners).amin(1) < MATCH_RADIUS
         seen += visible
         found += visible & near
@@ -142,17 +147,8 @@ def _label_view(
     ]
     # Large unlit faces are rare among the drawn windows, so plain ones of every shade are added.
     plain = torch.rand(PLAIN, 1, 1, generator=generator).expand(-1, FIELD, FIELD)
-    windows = torch.cat([_windows(image, torch.cat([keypoints, *others])), _quantized(plain)])
+    windows = _quantized(torch.cat([windows_at(image, torch.cat([keypoints, *others]), FIELD), plain]))
     return LabelledPatches(windows, torch.arange(len(windows)) < len(keypoints))
-
-
-def _windows(image: Tensor, centres: Tensor) -> Tensor:
-    half = FIELD // 2
-    padded = torch.nn.functional.pad(image[None, None], (half,) * 4)[0, 0]
-    steps = torch.arange(FIELD)
-    column, row = centres.long().unbind(-1)
-    rows, columns = row[:, None, None] + steps[:, None], column[:, None, None] + steps
-    return _quantized(padded[rows, columns])
 
 
 def _quantized(windows: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from dr_kfs.datasets import FAMILIES, generate
 from dr_kfs.geometry import normalize
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.training.detector_data import DEPTH_TOLERANCE, IMAGE_SIZE, dilate
-from dr_kfs.training.view_geometry import jittered_cameras, ndc_to_pixels, nearest_depth, sample_at, unproject
+from dr_kfs.training.view_geometry import jittered_cameras, nearest_depth, project_visible, sample_at, unproject
 
 
 def average_precision(scores: Float[Tensor, " K"], positive: Bool[Tensor, " K"]) -> float:
@@ -76,11 +76,9 @@ def repeatability(
             for name, respond in rivals.items():
                 maps = respond(views.images[0])
                 here, there = (strongest_points(score, count) for score in maps)
-                depth = [nearest_depth(view) for view in views.depth[0]]
-                points = unproject(here, sample_at(depth[0], here), cameras[0], IMAGE_SIZE)
-                projected = cameras[1].project(points)[0]
-                pixels = ndc_to_pixels(projected[:, :2], IMAGE_SIZE)
-                visible = (sample_at(depth[1], pixels) - projected[:, 2]).abs() < DEPTH_TOLERANCE
+                depth = views.depth[0]
+                points = unproject(here, sample_at(nearest_depth(depth[0]), here), cameras[0], IMAGE_SIZE)
+                pixels, visible = project_visible(points, cameras[1], depth[1], tolerance=DEPTH_TOLERANCE)
                 if len(there):
                     found[name] += float((visible & (torch.cdist(pixels, there).amin(1) < radius)).sum())
                 seen[name] += float(visible.sum())

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dr_kfs.datasets import FAMILIES, generate
-from dr_kfs.keypoints.ghh import GHHDetector, _signs
+from dr_kfs.keypoints.ghh import GHHDetector, group_signs
 from dr_kfs.training.detector_data import FIELD, LabelledPatches, label_shape
 from dr_kfs.training.scores import average_precision, repeatability
 from dr_kfs.weights import register_weights
@@ -48,7 +48,7 @@ class GHHParameters:
         """Eq. 1 at the centre of each window: what a convolution gives there, as one matrix product."""
         groups, members = self.biases.shape
         hinges = windows.flatten(1) @ self.filters.flatten(2).flatten(0, 1).T + self.biases.flatten()
-        return (hinges.view(-1, groups, members).amax(-1) * _signs(groups, hinges)).sum(-1)
+        return (hinges.view(-1, groups, members).amax(-1) * group_signs(groups, hinges)).sum(-1)
 
 
 def collect(first_seed: int, count: int, *, seed: int, label: str, console: Console) -> LabelledPatches:

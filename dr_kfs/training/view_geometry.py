@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dr_kfs.rendering import Cameras
@@ -44,6 +44,24 @@ def unproject(
 def nearest_depth(depth: Float[Tensor, "H W"]) -> Float[Tensor, "H W"]:
     """The smallest depth within one pixel: a corner on an outline may be drawn just beside the surface."""
     return -torch.nn.functional.max_pool2d(-depth[None, None], 3, stride=1, padding=1)[0, 0]
+
+
+def project_visible(
+    points: Float[Tensor, "K 3"], camera: Cameras, depth: Float[Tensor, "H W"], *, tolerance: float
+) -> tuple[Float[Tensor, "K 2"], Bool[Tensor, " K"]]:
+    """Where the one camera of `camera` sees world points [px], and whether the rendered depth agrees to `tolerance`."""
+    projected = camera.project(points)[0]
+    pixels = ndc_to_pixels(projected[:, :2], depth.shape[0])
+    return pixels, (sample_at(nearest_depth(depth), pixels) - projected[:, 2]).abs() < tolerance
+
+
+def windows_at(values: Float[Tensor, "H W"], centres: Float[Tensor, "K 2"], size: int) -> Float[Tensor, "K S S"]:
+    """Square windows around pixels (column, row), zero outside the image; an even window ends one short of `size/2`."""
+    half = size // 2
+    padded = torch.nn.functional.pad(values[None, None], (half,) * 4)[0, 0]
+    column, row = centres.round().long().clamp(0, values.shape[0] - 1).unbind(-1)
+    steps = torch.arange(size)
+    return padded[row[:, None, None] + steps[:, None], column[:, None, None] + steps]
 
 
 def sample_at(values: Float[Tensor, "H W"], pixels: Float[Tensor, "K 2"]) -> Float[Tensor, " K"]:
