@@ -39,7 +39,6 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
     def forward_view(
         faces: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
-        boxes: wp.array2d(dtype=float),
         first_face: int,
         last_face: int,
         view: int,
@@ -48,6 +47,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         sigma: float,
         gamma: float,
         far_depth: float,
+        clip: float,
         reach: float,
         margin: float,
         cutoff: float,
@@ -64,7 +64,6 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
     def backward_view(
         faces: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
-        boxes: wp.array2d(dtype=float),
         first_face: int,
         last_face: int,
         view: int,
@@ -72,6 +71,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         size: int,
         sigma: float,
         gamma: float,
+        clip: float,
         reach: float,
         margin: float,
         cutoff: float,
@@ -91,7 +91,6 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
     def forward(
         faces: wp.array3d(dtype=float),  # (R, 3, 3): x, y [NDC], depth; R = faces of all views
         shades: wp.array2d(dtype=float),  # (R, 3)
-        boxes: wp.array2d(dtype=float),  # (R, 4): x and y range that the face reaches [NDC]
         view_starts: wp.array(dtype=int),  # (views + 1,) first row of each view
         first_view: int,
         views: int,
@@ -99,6 +98,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         sigma: float,
         gamma: float,
         far_depth: float,
+        clip: float,
         reach: float,
         image: wp.array3d(dtype=float),  # (views, H, W)
         alpha: wp.array3d(dtype=float),
@@ -108,25 +108,25 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
     ):
         view = first_view + wp.tid()
         forward_view(
-            faces, shades, boxes, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, far_depth,
-            reach, margin, cutoff, min_area, min_halo, image, alpha, depth_image, kept, winners,
+            faces, shades, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, far_depth,
+            clip, reach, margin, cutoff, min_area, min_halo, image, alpha, depth_image, kept, winners,
         )  # fmt: skip
 
     @wp.kernel(module="unique", enable_backward=False)
     def backward(
         faces: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
-        boxes: wp.array2d(dtype=float),
         view_starts: wp.array(dtype=int),
         first_view: int,
         views: int,
         size: int,
         sigma: float,
         gamma: float,
+        clip: float,
         reach: float,
         kept: wp.array4d(dtype=float),
         winners: wp.array3d(dtype=int),
-        grad_image: wp.array3d(dtype=float),  # (views, H, pitch), 0 in the padding
+        grad_image: wp.array3d(dtype=float),  # (views, H, pitch), 0 in the padding; empty: no gradient
         grad_alpha: wp.array3d(dtype=float),
         grad_depth: wp.array3d(dtype=float),
         grad_base: wp.array3d(dtype=float),  # scratch
@@ -135,7 +135,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
     ):
         view = first_view + wp.tid()
         backward_view(
-            faces, shades, boxes, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, reach,
+            faces, shades, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, clip, reach,
             margin, cutoff, min_area, min_halo, kept, winners, grad_image, grad_alpha, grad_depth, grad_base,
             grad_faces, grad_shades,
         )  # fmt: skip

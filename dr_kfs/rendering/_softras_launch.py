@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -29,11 +29,10 @@ def forward(
     gamma: float,
     far: float,
     clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; kept, winners, boxes and the two indices, for the backward."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Image, alpha, depth; then, for the backward, what pixels keep, their winners, and the index of the faces."""
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
     views = len(face_counts)
-    boxes = _reached_boxes(face_ndc, reach(sigma), clip)
     image, alpha, depth = (face_ndc.new_empty(views, image_size, image_size) for _ in range(3))
     padded = (views, image_size, padded_width(image_size))
     kept = face_ndc.new_empty(BUFFERS, *padded)
@@ -42,42 +41,41 @@ def forward(
     if _in_lanes(face_ndc):
         starts = torch.tensor([0, *face_counts]).cumsum(0).int()
         faces = starts.new_empty(0)
-        arrays = [face_ndc, face_shade, boxes, starts]
-        numbers = [views, image_size, sigma, gamma, far, reach(sigma)]
-        _launch_over_views(_lane_kernel("forward"), arrays, [*numbers, *images], (views,), face_ndc.device)
+        numbers = [views, image_size, sigma, gamma, far, clip, reach(sigma)]
+        _launch_lanes("forward", [face_ndc, face_shade, starts], [*numbers, *images], views)
     else:
-        starts, faces = _fill_tiles(boxes, face_counts, image_size)
-        arrays = [face_ndc, face_shade, boxes, starts, faces]
-        shape = (views, image_size, image_size)
-        kernel = _tile_kernel("forward", face_ndc.dtype)
-        _launch_over_views(kernel, arrays, [image_size, sigma, gamma, far, *images], shape, face_ndc.device)
-    return image, alpha, depth, kept, winners, boxes, starts, faces
+        starts, faces = _fill_tiles(_reached_boxes(face_ndc, reach(sigma), clip), face_counts, image_size)
+        numbers = [image_size, sigma, gamma, far, reach(sigma)]
+        _launch_tiles("forward", [face_ndc, face_shade, starts, faces], [*numbers, *images], views, image_size)
+    return image, alpha, depth, kept, winners, starts, faces
 
 
 def backward(
     face_ndc: Tensor,
     face_shade: Tensor,
-    kept_tensors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
-    gradients: tuple[Tensor, Tensor, Tensor],
+    kept_tensors: tuple[Tensor, Tensor, Tensor, Tensor],
+    gradients: tuple[Tensor | None, Tensor | None, Tensor | None],
     sigma: float,
     gamma: float,
+    clip: float,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of `face_ndc` and `face_shade`."""
+    """Gradients of `face_ndc` and `face_shade`; None stands for an incoming gradient of zero."""
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
-    kept, winners, boxes, starts, faces = kept_tensors
+    kept, winners, starts, faces = kept_tensors
     grads = [torch.zeros_like(face_ndc), torch.zeros_like(face_shade)]
     views, size, pitch = winners.shape
+    incoming = [
+        kept.new_empty(0, 0, 0) if gradient is None else torch.nn.functional.pad(gradient, (0, pitch - size))
+        for gradient in gradients
+    ]
+    incoming = [gradient.contiguous() for gradient in incoming]
     if _in_lanes(face_ndc):
-        padded = [torch.nn.functional.pad(gradient, (0, pitch - size)).contiguous() for gradient in gradients]
-        scratch = torch.empty_like(padded[0])
-        arrays = [face_ndc, face_shade, boxes, starts]
-        rest = [views, size, sigma, gamma, reach(sigma), kept, winners, *padded, scratch, *grads]
-        _launch_over_views(_lane_kernel("backward"), arrays, rest, (views,), face_ndc.device)
+        scratch = torch.empty_like(kept[0])
+        rest = [views, size, sigma, gamma, clip, reach(sigma), kept, winners, *incoming, scratch, *grads]
+        _launch_lanes("backward", [face_ndc, face_shade, starts], rest, views)
     else:
-        arrays = [face_ndc, face_shade, boxes, starts, faces]
-        rest = [size, sigma, gamma, kept, winners, *(gradient.contiguous() for gradient in gradients), *grads]
-        kernel = _tile_kernel("backward", face_ndc.dtype)
-        _launch_over_views(kernel, arrays, rest, (views, size, size), face_ndc.device)
+        rest = [size, sigma, gamma, reach(sigma), kept, winners, *incoming, *(grad.view(-1) for grad in grads)]
+        _launch_tiles("backward", [face_ndc, face_shade, starts, faces], rest, views, size)
     return grads[0], grads[1]
 
 
@@ -86,39 +84,89 @@ def _in_lanes(face_ndc: Tensor) -> bool:
     return face_ndc.device.type == "cpu" and face_ndc.dtype == torch.float32
 
 
-def _lane_kernel(name: str) -> Callable[[], Any]:
-    def get() -> Any:
+def _launch_lanes(name: str, arrays: list[Tensor], rest: list[Any], views: int) -> None:
+    """Run a CPU kernel over all views, which share no row of gradients: one task per view, on all threads.
+
+    Args:
+        name: of the kernel.
+        arrays: its arguments before `first_view`.
+        rest: those after it.
+        views: how many.
+    """
+    if views == 0:
+        return
+    with quiet_warp() as wp:
         from dr_kfs.rendering._softras_cpu_warp import softras_cpu_kernels
 
-        return getattr(softras_cpu_kernels(), name)
+        kernel = getattr(softras_cpu_kernels(), name)
+        before, after = _warp_arguments(arrays), _warp_arguments(rest)
+        device = wp.get_device("cpu")
 
-    return get
+        def run(view: int) -> None:
+            wp.launch(kernel, dim=1, inputs=[*before, view, *after], device=device)
+
+        over_threads(run, views)
 
 
-def _tile_kernel(name: str, dtype: torch.dtype) -> Callable[[], Any]:
-    def get() -> Any:
-        import warp as wp
-
+def _launch_tiles(name: str, arrays: list[Tensor], rest: list[Any], views: int, size: int) -> None:
+    """Run a tile kernel, one thread per pixel: one launch on CUDA, on the current stream; on the CPU one per view."""
+    if views == 0:
+        return
+    device, dtype = arrays[0].device, arrays[0].dtype
+    with quiet_warp() as wp:
         from dr_kfs.rendering._softras_warp import softras_kernels
 
-        return getattr(softras_kernels(wp.float64 if dtype == torch.float64 else wp.float32), name)
+        kernel = getattr(softras_kernels(wp.float64 if dtype == torch.float64 else wp.float32), name)
+        on_device = wp.device_from_torch(device)
+        inputs = _warp_arguments(arrays)
+        after = _warp_arguments(rest)
+        pixels = math.ceil(size / TILE) ** 2 * TILE**2
 
-    return get
+        def run(first: int, count: int) -> None:
+            wp.launch(
+                kernel, dim=count * pixels, inputs=[*inputs, first, *after], device=on_device, block_dim=TILE**2
+            )
+
+        if on_device.is_cuda:
+            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
+                run(0, views)
+        else:
+            over_threads(lambda view: run(view, 1), views)
+
+
+def _warp_arguments(values: Sequence[Any]) -> list[Any]:
+    import warp as wp
+
+    return [wp.from_torch(x, requires_grad=False) if isinstance(x, Tensor) else x for x in values]
+
+
+def over_threads(run: Callable[[int], None], count: int) -> None:
+    """`run(0)`, ..., `run(count - 1)` on as many threads as torch uses; kernels release the interpreter's lock."""
+    run(0)  # compiles, where that is still to be done, before the threads start
+    threads = min(torch.get_num_threads(), count - 1)
+    if threads <= 1:
+        for task in range(1, count):
+            run(task)
+        return
+    # Views differ in work, so each thread takes the next one when it is free.
+    with ThreadPoolExecutor(threads) as pool:
+        for finished in [pool.submit(run, task) for task in range(1, count)]:
+            finished.result()
 
 
 def _reached_boxes(face_ndc: Tensor, reach: float, clip: float) -> Float[Tensor, "R 4"]:
     """X and y ranges [NDC] that each face reaches; an empty range for faces that are dropped."""
-    low = face_ndc[..., :2].amin(1) - reach
-    high = face_ndc[..., :2].amax(1) + reach
-    dropped = ~((face_ndc[..., 2] > clip).all(1) & face_ndc.isfinite().flatten(1).all(1))
-    low[dropped], high[dropped] = 2.0, -2.0
+    low, high = face_ndc[..., :2].amin(1) - reach, face_ndc[..., :2].amax(1) + reach
+    drawn = (face_ndc[..., 2] > clip).all(1) & face_ndc.isfinite().flatten(1).all(1)
+    low, high = torch.where(drawn[:, None], low, 2.0), torch.where(drawn[:, None], high, -2.0)
     return torch.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], dim=1)
 
 
 def _fill_tiles(boxes: Tensor, face_counts: list[int], image_size: int) -> tuple[Tensor, Tensor]:
     """For each screen tile of each view the rows of the faces that reach it: `faces[starts[i]:starts[i + 1]]`.
 
-    Rows keep their order (a stable sort), so that sums run in the same order everywhere.
+    Count, scan, fill: no bin can overflow, and the host waits once, for the total. Rows keep their order (a stable
+    sort), so that a pixel's sums run in the same order every time.
     """
     device, tiles = boxes.device, math.ceil(image_size / TILE)
     in_tiles = image_size / (2.0 * TILE)
@@ -130,53 +178,17 @@ def _fill_tiles(boxes: Tensor, face_counts: list[int], image_size: int) -> tuple
     last = last.floor().clamp(0, tiles - 1).long()
     extent = (last - first + 1) * visible[:, None]
     pairs = extent.prod(1)
+    ends = pairs.cumsum(0)
+    total = int(ends[-1]) if len(boxes) else 0
 
-    rows = torch.repeat_interleave(torch.arange(len(boxes), device=device), pairs)
-    within = torch.arange(len(rows), device=device) - (pairs.cumsum(0) - pairs)[rows]
+    rows = torch.repeat_interleave(torch.arange(len(boxes), device=device), pairs, output_size=total)
+    within = torch.arange(total, device=device) - (ends - pairs)[rows]
     width = extent[rows, 0]
     counts = torch.tensor(face_counts, device=device)
-    views = torch.repeat_interleave(torch.arange(len(face_counts), device=device), counts)
-    index = (views[rows] * tiles + first[rows, 1] + within // width) * tiles + first[rows, 0] + within % width
-    index, order = index.sort(stable=True)
-    boundaries = torch.arange(len(face_counts) * tiles * tiles + 1, device=device)
-    starts = torch.searchsorted(index, boundaries)
-    return starts.int(), rows[order].int()
-
-
-def _launch_over_views(
-    get_kernel: Callable[[], Any], arrays: list[Tensor], rest: list[Any], shape: tuple[int, ...], device: torch.device
-) -> None:
-    """Run a kernel over all views: one launch on CUDA, one per thread on the CPU (views share no row of gradients).
-
-    Args:
-        get_kernel: imports Warp, so it is called once Warp is quiet.
-        arrays: the kernel's arguments before its `first_view`.
-        rest: those after it.
-        shape: of the launch; the views first.
-        device: of all tensors.
-    """
-    views, *inner = shape
-    if views == 0:
-        return
-    with quiet_warp() as wp:
-        kernel, on_device = get_kernel(), wp.device_from_torch(device)
-        before = [wp.from_torch(tensor, requires_grad=False) for tensor in arrays]
-        after = [wp.from_torch(x, requires_grad=False) if isinstance(x, Tensor) else x for x in rest]
-
-        def run(first: int, last: int) -> None:
-            wp.launch(kernel, dim=(last - first, *inner), inputs=[*before, first, *after], device=on_device)
-
-        if on_device.is_cuda:
-            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
-                run(0, views)
-            return
-        run(0, 1)  # compiles, where that is still to be done, before the threads start
-        threads = min(torch.get_num_threads(), views - 1)
-        if threads <= 1:
-            if views > 1:
-                run(1, views)
-            return
-        # Views differ in work, so each thread takes the next one when it is free.
-        with ThreadPoolExecutor(threads) as pool:
-            for finished in [pool.submit(run, view, view + 1) for view in range(1, views)]:
-                finished.result()
+    view_of_row = torch.repeat_interleave(
+        torch.arange(len(face_counts), device=device), counts, output_size=len(boxes)
+    )
+    index = (view_of_row[rows] * tiles + first[rows, 1] + within // width) * tiles + first[rows, 0] + within % width
+    index, order = index.int().sort(stable=True)
+    boundaries = torch.arange(len(face_counts) * tiles * tiles + 1, dtype=torch.int32, device=device)
+    return torch.searchsorted(index, boundaries, out_int32=True), rows[order].int()

@@ -1,9 +1,10 @@
-"""The soft rasterizer's kernels in Warp: one pixel per thread, the same source for CPU and CUDA.
+"""The soft rasterizer's kernels in Warp: one pixel per thread, the same source for CUDA and for float64 on the CPU.
 
 `softras.py` documents the formulas, `_softras_reference.py` states them in PyTorch; the kernels follow the same
-three steps (base, layer, occluders) with the same names. Each pixel walks the faces of its screen tile, so that no
-face is ever dropped. The backward is written by hand (Warp's automatic adjoint is wrong for loop-carried state) and
-is the exact derivative of the forward.
+three steps (base, layer, occluders) with the same names. A block of threads is a screen tile; all of its pixels walk
+the list of the tile's faces together, so that no face is ever dropped and gradients are summed over the threads
+before they are added to memory. The backward is written by hand (Warp's automatic adjoint is wrong for loop-carried
+state) and is the exact derivative of the forward.
 
 No `from __future__ import annotations` here: Warp reads the annotations as objects.
 """
@@ -33,12 +34,31 @@ KEPT_MIX_TOTAL = wp.constant(5)
 KEPT_FRONT_SHADE = wp.constant(6)
 KEPT_FRONT_DEPTH = wp.constant(7)
 
+# Threads of a CUDA warp sum before one of them adds to memory. All of them must arrive here, whatever they have to
+# add: the callers' loops run over the tile's faces, which are the same for all threads of a block.
+_ADD_OVER_WARP = """
+#if defined(__CUDA_ARCH__)
+    for (int step = 16; step > 0; step /= 2) value += __shfl_down_sync(0xffffffffu, value, step);
+    if ((threadIdx.x & 31) == 0) wp::atomic_add(target, index, value);
+#else
+    wp::atomic_add(target, index, value);
+#endif
+"""
+_ANY_IN_WARP = """
+#if defined(__CUDA_ARCH__)
+    return __any_sync(0xffffffffu, mine) != 0;
+#else
+    return mine;
+#endif
+"""
+
 
 @functools.cache
 @no_type_check  # Warp's annotations are its own language
 def softras_kernels(real: Any) -> types.SimpleNamespace:
     """The kernels `forward` and `backward` for `real` = wp.float32 or wp.float64."""
     vec3 = wp.types.vector(length=3, dtype=real)
+    mat32 = wp.types.matrix(shape=(3, 2), dtype=real)
     cutoff, margin = wp.constant(real(CUTOFF)), wp.constant(real(LAYER_MARGIN))
     min_halo = wp.constant(real(MIN_HALO))
     no_base = wp.constant(real(1e30))
@@ -48,13 +68,39 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
     pixel_x, pixel_y = on_screen.pixel_x, on_screen.pixel_y
     screen_corners, inverse_depths = on_screen.screen_corners, on_screen.inverse_depths
     barycentrics, nearest_on_edges, on_edge = on_screen.barycentrics, on_screen.nearest_on_edges, on_screen.on_edge
-    add_position_gradient = on_screen.add_position_gradient
+    position_gradient, may_touch = on_screen.position_gradient, on_screen.may_touch
+
+    @wp.func_native(_ANY_IN_WARP)
+    def any_in_warp(mine: bool) -> bool: ...
+
+    @wp.func_native(_ADD_OVER_WARP)
+    def add_over_warp(target: wp.array(dtype=real), index: int, value: real): ...
+
+    @wp.func
+    def add_to_face(
+        grad_faces: wp.array(dtype=real), grad_shades: wp.array(dtype=real), r: int, xy: mat32, z: vec3, shade: vec3
+    ):
+        for i in range(3):
+            add_over_warp(grad_faces, 9 * r + 3 * i, xy[i, 0])
+            add_over_warp(grad_faces, 9 * r + 3 * i + 1, xy[i, 1])
+            add_over_warp(grad_faces, 9 * r + 3 * i + 2, z[i])
+            add_over_warp(grad_shades, 3 * r + i, shade[i])
+
+    @wp.func
+    def tile_pixel(thread: int, first_view: int, size: int) -> wp.vec4i:
+        """View, row, column and tile of a thread; the last tiles reach over the border."""
+        tiles = (size + TILE - 1) // TILE
+        tile = thread // (TILE * TILE)
+        within = thread % (TILE * TILE)
+        view = first_view + tile // (tiles * tiles)
+        row = (tile // tiles) % tiles * TILE + within // TILE
+        column = tile % tiles * TILE + within % TILE
+        return wp.vec4i(view, row, column, first_view * tiles * tiles + tile)
 
     @wp.kernel(module="unique", enable_backward=False)
     def forward(
         faces: wp.array3d(dtype=real),  # (R, 3, 3): x, y [NDC], depth; R = faces of all views
         shades: wp.array2d(dtype=real),  # (R, 3)
-        boxes: wp.array2d(dtype=real),  # (R, 4): x and y range that the face reaches [NDC]
         tile_starts: wp.array(dtype=wp.int32),  # (views * tiles + 1,)
         tile_faces: wp.array(dtype=wp.int32),  # rows of the faces that reach each tile
         first_view: int,
@@ -62,20 +108,23 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         sigma: real,
         gamma: real,
         far: real,
+        reach: real,
         image: wp.array3d(dtype=real),  # (views, H, W)
         alpha: wp.array3d(dtype=real),
         depth_image: wp.array3d(dtype=real),
         kept: wp.array4d(dtype=real),  # (BUFFERS, views, H, W)
         winners: wp.array3d(dtype=wp.int32),  # the occluder with the largest coverage; -1: none
     ):
-        local, py, px = wp.tid()
-        view = first_view + local
+        place = tile_pixel(wp.tid(), first_view, size)
+        view = place[0]
+        py = place[1]
+        px = place[2]
+        if py >= size or px >= size:
+            return
         x = pixel_x(px, size)
         y = pixel_y(py, size)
-        tiles = (size + TILE - 1) // TILE
-        tile = (view * tiles + py // TILE) * tiles + px // TILE
-        start = tile_starts[tile]
-        stop = tile_starts[tile + 1]
+        start = tile_starts[place[3]]
+        stop = tile_starts[place[3] + 1]
 
         # Base: softmin of the depth over the faces that cover the centre, in one pass.
         nearest = no_base
@@ -83,8 +132,9 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         depth_sum = real(0.0)
         for k in range(start, stop):
             r = tile_faces[k]
-            if x >= boxes[r, 0] and x <= boxes[r, 1] and y >= boxes[r, 2] and y <= boxes[r, 3]:
-                covers, weights = barycentrics(screen_corners(faces, r, x, y))
+            corners = screen_corners(faces, r, x, y)
+            if may_touch(corners, reach):
+                covers, weights = barycentrics(corners)
                 if covers:
                     z = real(1.0) / wp.dot(weights, inverse_depths(faces, r))
                     if z < nearest:
@@ -112,8 +162,8 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         mix_depth = real(0.0)
         for k in range(start, stop):
             r = tile_faces[k]
-            if x >= boxes[r, 0] and x <= boxes[r, 1] and y >= boxes[r, 2] and y <= boxes[r, 3]:
-                corners = screen_corners(faces, r, x, y)
+            corners = screen_corners(faces, r, x, y)
+            if may_touch(corners, reach):
                 covers, weights = barycentrics(corners)
                 squared, edge, along = nearest_on_edges(corners)
                 fade = fade_of(squared, sigma)
@@ -167,34 +217,46 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
     def backward(
         faces: wp.array3d(dtype=real),
         shades: wp.array2d(dtype=real),
-        boxes: wp.array2d(dtype=real),
         tile_starts: wp.array(dtype=wp.int32),
         tile_faces: wp.array(dtype=wp.int32),
         first_view: int,
         size: int,
         sigma: real,
         gamma: real,
+        reach: real,
         kept: wp.array4d(dtype=real),
         winners: wp.array3d(dtype=wp.int32),
-        grad_image: wp.array3d(dtype=real),
+        grad_image: wp.array3d(dtype=real),  # (views, H, padded W), or empty: no gradient
         grad_alpha: wp.array3d(dtype=real),
         grad_depth: wp.array3d(dtype=real),
-        grad_faces: wp.array3d(dtype=real),  # (R, 3, 3), zero on entry
-        grad_shades: wp.array2d(dtype=real),  # (R, 3), zero on entry
+        grad_faces: wp.array(dtype=real),  # (9 R,): x, y, depth of each corner; zero on entry
+        grad_shades: wp.array(dtype=real),  # (3 R,); zero on entry
     ):
-        local, py, px = wp.tid()
-        view = first_view + local
+        place = tile_pixel(wp.tid(), first_view, size)
+        view = place[0]
+        py = place[1]
+        px = place[2]
         x = pixel_x(px, size)
         y = pixel_y(py, size)
-        tiles = (size + TILE - 1) // TILE
-        tile = (view * tiles + py // TILE) * tiles + px // TILE
-        start = tile_starts[tile]
-        stop = tile_starts[tile + 1]
-        g_image = grad_image[view, py, px]
-        g_depth = grad_depth[view, py, px]
-        g_alpha = grad_alpha[view, py, px]
-        if start == stop or (g_image == real(0.0) and g_depth == real(0.0) and g_alpha == real(0.0)):
+        start = tile_starts[place[3]]
+        stop = tile_starts[place[3] + 1]
+        inside = py < size and px < size
+        g_image = real(0.0)
+        g_depth = real(0.0)
+        g_alpha = real(0.0)
+        if inside:
+            if grad_image.shape[0] > 0:
+                g_image = grad_image[view, py, px]
+            if grad_depth.shape[0] > 0:
+                g_depth = grad_depth[view, py, px]
+            if grad_alpha.shape[0] > 0:
+                g_alpha = grad_alpha[view, py, px]
+        active = g_image != real(0.0) or g_depth != real(0.0) or g_alpha != real(0.0)
+        if not any_in_warp(active):
             return
+        if not inside:
+            py = size - 1
+            px = size - 1
 
         base_depth = kept[KEPT_BASE_DEPTH, view, py, px]
         log_sum = kept[KEPT_LOG_SUM, view, py, px]
@@ -215,12 +277,23 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
 
         for k in range(start, stop):
             r = tile_faces[k]
-            if x >= boxes[r, 0] and x <= boxes[r, 1] and y >= boxes[r, 2] and y <= boxes[r, 3]:
-                corners = screen_corners(faces, r, x, y)
+            corners = screen_corners(faces, r, x, y)
+            covers = bool(False)
+            weights = vec3()
+            edge = int(0)
+            along = real(0.0)
+            fade = real(0.0)
+            touches = bool(False)
+            if active and may_touch(corners, reach):
                 covers, weights = barycentrics(corners)
                 squared, edge, along = nearest_on_edges(corners)
                 fade = fade_of(squared, sigma)
-                if covers or fade > real(0.0):
+                touches = covers or fade > real(0.0)
+            if any_in_warp(touches):
+                g_xy = mat32()
+                g_corner_z = vec3()
+                g_corner_shade = vec3()
+                if touches:
                     if not covers:
                         weights = on_edge(edge, along)
                     inverse = inverse_depths(faces, r)
@@ -233,8 +306,6 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
                     g_z = real(0.0)
                     g_fade = real(0.0)
                     occludes = real(1.0)
-                    g_occludes = real(0.0)
-                    behind = real(0.0)
                     if has_base:
                         behind = (z - base_depth) / gamma
                         occludes = sigmoid(-behind - margin)
@@ -262,9 +333,8 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
                         if r == winner:
                             g_halo += g_front
                         g_fade += g_halo * occludes
-                        g_occludes += g_halo * fade
                         if has_base:
-                            g_behind = -g_occludes * occludes * (real(1.0) - occludes)
+                            g_behind = -g_halo * fade * occludes * (real(1.0) - occludes)
                             g_z += g_behind / gamma
                             g_base_depth -= g_behind / gamma
 
@@ -274,29 +344,38 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
                     for i in range(3):
                         per_weight = g_shade * z * corner_shade[i] + g_inverse
                         g_weights[i] = per_weight * inverse[i]
-                        wp.atomic_add(grad_faces, r, i, 2, -per_weight * weights[i] * inverse[i] * inverse[i])
-                        wp.atomic_add(grad_shades, r, i, g_shade * perspective[i])
+                        g_corner_z[i] = -per_weight * weights[i] * inverse[i] * inverse[i]
+                        g_corner_shade[i] = g_shade * perspective[i]
                     g_squared = real(0.0)
                     if fade > real(0.0):
                         g_squared = -g_fade * (fade + cutoff / (real(1.0) - cutoff)) / sigma
-                    add_position_gradient(grad_faces, r, corners, covers, edge, along, weights, g_weights, g_squared)
+                    g_xy = position_gradient(corners, covers, edge, along, weights, g_weights, g_squared)
+                add_to_face(grad_faces, grad_shades, r, g_xy, g_corner_z, g_corner_shade)
 
         # Base depth: softmin over the covering faces.
-        if has_base and g_base_depth != real(0.0):
-            for k in range(start, stop):
-                r = tile_faces[k]
-                if x >= boxes[r, 0] and x <= boxes[r, 1] and y >= boxes[r, 2] and y <= boxes[r, 3]:
-                    corners = screen_corners(faces, r, x, y)
-                    covers, weights = barycentrics(corners)
-                    if covers:
-                        inverse = inverse_depths(faces, r)
-                        z = real(1.0) / wp.dot(weights, inverse)
-                        g_z = g_base_depth * wp.exp((log_sum - z) / gamma) * (real(1.0) - (z - base_depth) / gamma)
-                        g_inverse = -g_z * z * z
-                        for i in range(3):
-                            wp.atomic_add(grad_faces, r, i, 2, -g_inverse * weights[i] * inverse[i] * inverse[i])
-                        add_position_gradient(
-                            grad_faces, r, corners, True, 0, real(0.0), weights, g_inverse * inverse, real(0.0)
-                        )
+        active = has_base and g_base_depth != real(0.0)
+        if not any_in_warp(active):
+            return
+        for k in range(start, stop):
+            r = tile_faces[k]
+            corners = screen_corners(faces, r, x, y)
+            covers = bool(False)
+            weights = vec3()
+            if active and may_touch(corners, reach):
+                covers, weights = barycentrics(corners)
+            if any_in_warp(covers):
+                g_xy = mat32()
+                g_corner_z = vec3()
+                if covers:
+                    inverse = inverse_depths(faces, r)
+                    z = real(1.0) / wp.dot(weights, inverse)
+                    g_z = g_base_depth * wp.exp((log_sum - z) / gamma) * (real(1.0) - (z - base_depth) / gamma)
+                    g_inverse = -g_z * z * z
+                    for i in range(3):
+                        g_corner_z[i] = -g_inverse * weights[i] * inverse[i] * inverse[i]
+                    g_xy = position_gradient(
+                        corners, True, 0, real(0.0), weights, g_inverse * inverse, real(0.0)
+                    )
+                add_to_face(grad_faces, grad_shades, r, g_xy, g_corner_z, vec3())
 
     return types.SimpleNamespace(forward=forward, backward=backward)

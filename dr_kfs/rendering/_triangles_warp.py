@@ -106,9 +106,16 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
         return real(size - 1 - 2 * row) / real(size)
 
     @wp.func
-    def add_position_gradient(
-        grad_faces: wp.array3d(dtype=real),
-        r: int,
+    def may_touch(c: mat32, reach: real) -> bool:
+        """Whether the pixel centre lies in the face's bounding box, grown by `reach`."""
+        low_x = wp.min(wp.min(c[0, 0], c[1, 0]), c[2, 0])
+        high_x = wp.max(wp.max(c[0, 0], c[1, 0]), c[2, 0])
+        low_y = wp.min(wp.min(c[0, 1], c[1, 1]), c[2, 1])
+        high_y = wp.max(wp.max(c[0, 1], c[1, 1]), c[2, 1])
+        return low_x <= reach and high_x >= -reach and low_y <= reach and high_y >= -reach
+
+    @wp.func
+    def position_gradient(
         c: mat32,
         covers: bool,
         edge: int,
@@ -116,8 +123,9 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
         weights: vec3,
         grad_weights: vec3,  # d loss / d screen barycentrics
         grad_squared: real,  # d loss / d squared edge distance
-    ):
-        """Chain the gradients of the barycentrics and of the distance to the corners' x, y."""
+    ) -> mat32:
+        """Gradient of the corners' x, y through the barycentrics and through the distance to the edges."""
+        gradient = mat32()
         i = edge
         j = (edge + 1) % 3
         ex = c[j, 0] - c[i, 0]
@@ -140,21 +148,21 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
                 gx += grad_weights[k] * (c[a, 1] - c[b, 1])
                 gy += grad_weights[k] * (c[b, 0] - c[a, 0])
             for k in range(3):
-                wp.atomic_add(grad_faces, r, k, 0, -weights[k] * gx / area)
-                wp.atomic_add(grad_faces, r, k, 1, -weights[k] * gy / area)
-        else:
-            if along > real(0.0) and along < real(1.0):
-                length = wp.max(ex * ex + ey * ey, real(1e-20))
-                g = (grad_weights[j] - grad_weights[i]) / length
-                # t = -(c_i . e) / |e|^2 with e = c_j - c_i.
-                gx_i += g * (c[i, 0] - ex + real(2.0) * along * ex)
-                gy_i += g * (c[i, 1] - ey + real(2.0) * along * ey)
-                gx_j -= g * (c[i, 0] + real(2.0) * along * ex)
-                gy_j -= g * (c[i, 1] + real(2.0) * along * ey)
-        wp.atomic_add(grad_faces, r, i, 0, gx_i)
-        wp.atomic_add(grad_faces, r, i, 1, gy_i)
-        wp.atomic_add(grad_faces, r, j, 0, gx_j)
-        wp.atomic_add(grad_faces, r, j, 1, gy_j)
+                gradient[k, 0] = -weights[k] * gx / area
+                gradient[k, 1] = -weights[k] * gy / area
+        elif along > real(0.0) and along < real(1.0):
+            length = wp.max(ex * ex + ey * ey, real(1e-20))
+            g = (grad_weights[j] - grad_weights[i]) / length
+            # t = -(c_i . e) / |e|^2 with e = c_j - c_i.
+            gx_i += g * (c[i, 0] - ex + real(2.0) * along * ex)
+            gy_i += g * (c[i, 1] - ey + real(2.0) * along * ey)
+            gx_j -= g * (c[i, 0] + real(2.0) * along * ex)
+            gy_j -= g * (c[i, 1] + real(2.0) * along * ey)
+        gradient[i, 0] += gx_i
+        gradient[i, 1] += gy_i
+        gradient[j, 0] += gx_j
+        gradient[j, 1] += gy_j
+        return gradient
 
     return types.SimpleNamespace(
         sigmoid=sigmoid,
@@ -166,5 +174,6 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
         barycentrics=barycentrics,
         nearest_on_edges=nearest_on_edges,
         on_edge=on_edge,
-        add_position_gradient=add_position_gradient,
+        may_touch=may_touch,
+        position_gradient=position_gradient,
     )

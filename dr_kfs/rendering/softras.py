@@ -107,7 +107,7 @@ def soft_rasterize(
     "dr_kfs::soft_rasterize",
     mutates_args=(),
     schema="(Tensor face_ndc, Tensor face_shade, int[] face_counts, int image_size, float sigma, float gamma, "
-    "float far, float clip) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "float far, float clip) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def _soft_rasterize(
     face_ndc: Tensor,
@@ -118,8 +118,8 @@ def _soft_rasterize(
     gamma: float,
     far: float,
     clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; then what the backward needs: kept, winners, boxes, and two indices of the faces."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Image, alpha, depth; then what the backward needs: kept, winners, and two indices of the faces."""
     return launch.forward(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
 
 
@@ -134,7 +134,6 @@ def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  
         face_ndc.new_empty(shape),
         face_ndc.new_empty(launch.BUFFERS, *padded),
         face_ndc.new_empty(padded, dtype=torch.int32),
-        face_ndc.new_empty(face_ndc.shape[0], 4),
         face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
         face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
     )
@@ -143,27 +142,27 @@ def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  
 @torch.library.custom_op(
     "dr_kfs::soft_rasterize_backward",
     mutates_args=(),
-    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, Tensor boxes, Tensor index_starts, "
-    "Tensor index_faces, Tensor grad_image, Tensor grad_alpha, Tensor grad_depth, float sigma, float gamma) "
-    "-> (Tensor, Tensor)",
+    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, Tensor index_starts, "
+    "Tensor index_faces, Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, float sigma, float gamma, "
+    "float clip) -> (Tensor, Tensor)",
 )
 def _soft_rasterize_backward(
     face_ndc: Tensor,
     face_shade: Tensor,
     kept: Tensor,
     winners: Tensor,
-    boxes: Tensor,
     index_starts: Tensor,
     index_faces: Tensor,
-    grad_image: Tensor,
-    grad_alpha: Tensor,
-    grad_depth: Tensor,
+    grad_image: Tensor | None,
+    grad_alpha: Tensor | None,
+    grad_depth: Tensor | None,
     sigma: float,
     gamma: float,
+    clip: float,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `face_ndc` and `face_shade`."""
-    kept_tensors = (kept, winners, boxes, index_starts, index_faces)
-    return launch.backward(face_ndc, face_shade, kept_tensors, (grad_image, grad_alpha, grad_depth), sigma, gamma)
+    kept_tensors = (kept, winners, index_starts, index_faces)
+    return launch.backward(face_ndc, face_shade, kept_tensors, (grad_image, grad_alpha, grad_depth), sigma, gamma, clip)
 
 
 @_soft_rasterize_backward.register_fake
@@ -172,15 +171,15 @@ def _(face_ndc, face_shade, *_):  # type: ignore[no-untyped-def]
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    face_ndc, face_shade, _, _, ctx.sigma, ctx.gamma, _, _ = inputs
+    face_ndc, face_shade, _, _, ctx.sigma, ctx.gamma, _, ctx.clip = inputs
     ctx.save_for_backward(face_ndc, face_shade, *output[3:])
     ctx.mark_non_differentiable(*output[3:])
-    ctx.set_materialize_grads(True)
+    ctx.set_materialize_grads(False)  # zeros of every kept buffer would cost more than the kernels
 
 
 def _backward(ctx, grad_image, grad_alpha, grad_depth, *_):  # type: ignore[no-untyped-def]
     grad_ndc, grad_shade = _soft_rasterize_backward(
-        *ctx.saved_tensors, grad_image, grad_alpha, grad_depth, ctx.sigma, ctx.gamma
+        *ctx.saved_tensors, grad_image, grad_alpha, grad_depth, ctx.sigma, ctx.gamma, ctx.clip
     )
     return grad_ndc, grad_shade, None, None, None, None, None, None
 

@@ -1,19 +1,27 @@
 // Backward of the soft rasterizer, one view: the exact derivative of softras_forward.cpp.
 //
-// Arguments (see softras_cpu.py): those of the forward up to min_halo; kept and winners as the forward left them;
-// grad_image, grad_alpha, grad_depth (views, size, pitch), 0 in the padding; grad_base (views, size, pitch), scratch;
+// Arguments (see _softras_cpu_warp.py): those of the forward up to min_halo, but far_depth; kept and winners as the
+// forward left them; grad_image, grad_alpha, grad_depth (views, size, pitch), 0 in the padding, or empty for a
+// gradient that is 0; grad_base (views, size, pitch), scratch;
 // grad_faces (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written. A row of gradients belongs to one
 // face of one view and is summed in registers: the same bits whatever the number of threads.
 
-const float NO_BASE = 1e30f;
-const float* const image_gradient = (const float*)grad_image.data + offset;
-const float* const alpha_gradient = (const float*)grad_alpha.data + offset;
-const float* const depth_gradient = (const float*)grad_depth.data + offset;
+auto of_this_view = [&](auto& gradient) {
+    return gradient.shape[0] > 0 ? (const float*)gradient.data + offset : (const float*)0;
+};
+const float* const image_gradient = of_this_view(grad_image);
+const float* const alpha_gradient = of_this_view(grad_alpha);
+const float* const depth_gradient = of_this_view(grad_depth);
+auto gradient_at = [](const float* gradient, long pixel) {
+    return gradient ? (Lanes)(*(const Unaligned*)(gradient + pixel)) : (Lanes)(0.0f);
+};
 float* const base_gradient = (float*)grad_base.data + offset;
-for (long i = 0; i < (long)size * pitch; i++) base_gradient[i] = depth_gradient[i] * (1.0f - front[i]);
+for (long i = 0; i < (long)size * pitch; i++)
+    base_gradient[i] = depth_gradient ? depth_gradient[i] * (1.0f - front[i]) : 0.0f;
 
 Face face;
 Located at;
+Fragment fragment;
 Lanes to_x[3], to_y[3], to_z[3], to_shade[3];  // gradients of one face's corners, a sum per lane
 
 auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_z[i] = to_shade[i] = ZERO; };
@@ -62,36 +70,19 @@ auto through_edge = [&](const Face& face, int i, Mask mask, Lanes to_squared, co
 };
 
 // Layer and occluders.
-const float margin_factor = __builtin_expf(-margin);
 for (int r = first_face; r < last_face; r++) {
     if (!read_face(r, true, face)) continue;
     start_face();
     for (int row = face.first_row; row <= face.last_row; row++) {
-        const float py = pixel_y(row);
         for (int column = face.first_column; column <= face.last_column; column += 8) {
             const long pixel = (long)row * pitch + column;
-            const Lanes g_image = load(image_gradient + pixel), g_depth = load(depth_gradient + pixel);
-            const Lanes g_alpha = load(alpha_gradient + pixel);
+            const Lanes g_image = gradient_at(image_gradient, pixel), g_depth = gradient_at(depth_gradient, pixel);
+            const Lanes g_alpha = gradient_at(alpha_gradient, pixel);
             if (!any((g_image != ZERO) | (g_depth != ZERO) | (g_alpha != ZERO))) continue;
-            locate_inside(face, pixel_x(column), py, at);
-            locate_edges(face, at);
-            const Mask reached = at.squared < (Lanes)(reach * reach);
-            Mask touched = at.covers | reached;
-            if (!any(touched)) continue;
-            Lanes weighted[3];
-            for (int i = 0; i < 3; i++) weighted[i] = at.weight[i] * face.inverse_depth[i];
-            const Lanes depth = ONE / (weighted[0] + weighted[1] + weighted[2]);
-            const Mask has_base = load(log_sum + pixel) < (Lanes)(NO_BASE);
-            const Lanes base = load(base_depth + pixel);
-            const Lanes behind = (depth - base) * inverse_gamma;
-            touched &= ~has_base | (behind < (Lanes)(HIDDEN));
-            if (!any(touched)) continue;
-            const Lanes fade = any(reached) ? fade_of(at.squared) : ZERO;
-            const Lanes shade = depth * (weighted[0] * face.shade[0] + weighted[1] * face.shade[1] +
-                                         weighted[2] * face.shade[2]);
-            const Lanes odds = exponential(-behind), front_odds = odds * margin_factor;
-            const Lanes near = odds / (ONE + odds);
-            const Lanes occludes = has_base ? front_odds / (ONE + front_odds) : ONE;
+            if (!see_face(face, row, column, at, fragment)) continue;
+            const Mask touched = fragment.touched, has_base = fragment.has_base;
+            const Lanes depth = fragment.depth, shade = fragment.shade, fade = fragment.fade, area = fragment.area;
+            const Lanes near = fragment.near, occludes = fragment.occludes;
             const Lanes f = load(front + pixel), c = load(layer_shade + pixel);
 
             // The layer: c_0 = sum share shade / sum share.
@@ -99,7 +90,6 @@ for (int r = first_face; r < last_face; r++) {
             const Lanes total = in_layer ? load(layer_total + pixel) : ONE;
             const Lanes g_layer = in_layer ? g_image * (ONE - f) / total : ZERO;
             const Lanes window = near * (ONE - occludes);
-            const Lanes area = at.covers ? ONE - 0.5f * fade : 0.5f * fade;
             const Lanes g_share = g_layer * (shade - c);
             Lanes g_shade = g_layer * area * window;
             Lanes g_fade = 0.5f * g_share * window;
@@ -116,7 +106,7 @@ for (int r = first_face; r < last_face; r++) {
                 g_shade += g_image * g_mix * halo;
                 g_z += g_depth * g_mix * halo;
                 Lanes g_halo = 2.0f * g_mix * (g_image * (shade - m) + g_depth * (depth - d));
-                Lanes g_front = g_image * (m - c) + g_depth * (d - base);
+                Lanes g_front = g_image * (m - c) + g_depth * (d - fragment.base);
                 g_front += has_base ? ZERO : g_alpha;
                 Mask wins;
                 for (int lane = 0; lane < 8; lane++) wins[lane] = winner[pixel + lane] == r ? -1 : 0;
@@ -134,13 +124,13 @@ for (int r = first_face; r < last_face; r++) {
             for (int i = 0; i < 3; i++) {
                 const Lanes per_weight = g_shade * depth * face.shade[i] + g_inverse;
                 to_weight[i] = per_weight * face.inverse_depth[i];
-                to_z[i] -= per_weight * weighted[i] * face.inverse_depth[i];
-                to_shade[i] += g_shade * depth * weighted[i];
+                to_z[i] -= per_weight * fragment.weighted[i] * face.inverse_depth[i];
+                to_shade[i] += g_shade * depth * fragment.weighted[i];
             }
             const Lanes slope = (fade + cutoff / (1.0f - cutoff)) * inverse_sigma;
             const Lanes g_squared = (touched & (fade > ZERO)) ? -g_fade * slope : ZERO;
             if (any(at.covers)) through_inside(face, touched & at.covers, to_weight);
-            if (any(reached)) {
+            if (any(fade > ZERO)) {
                 const Mask last = ~at.on_first & ~at.on_second;
                 if (any(at.on_first)) through_edge(face, 0, touched & at.on_first, g_squared, to_weight);
                 if (any(at.on_second)) through_edge(face, 1, touched & at.on_second, g_squared, to_weight);
@@ -160,6 +150,7 @@ for (int r = first_face; r < last_face; r++) {
         for (int column = face.first_column; column <= face.last_column; column += 8) {
             const long pixel = (long)row * pitch + column;
             const Lanes g_base = load(base_gradient + pixel);
+            if (hidden_behind(face, load(log_sum + pixel))) continue;
             locate_inside(face, pixel_x(column), py, at);
             Mask counts = at.covers & (g_base != ZERO) & (load(log_sum + pixel) < (Lanes)(NO_BASE));
             if (!any(counts)) continue;

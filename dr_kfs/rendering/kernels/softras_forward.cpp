@@ -1,9 +1,8 @@
 // Forward of the soft rasterizer, one view: the faces one after the other, eight pixels of a row at a time.
 //
-// Arguments (see softras_cpu.py): faces, shades, boxes; first_face, last_face (rows of this view); view, views, size,
-// sigma, gamma, far_depth, reach, margin, cutoff, min_area, min_halo; image, alpha, depth_image, kept, winners.
+// Arguments (see _softras_cpu_warp.py): faces, shades; first_face, last_face (rows of this view); view, views, size,
+// sigma, gamma, far_depth, clip, reach, margin, cutoff, min_area, min_halo; image, alpha, depth_image, kept, winners.
 
-const float NO_BASE = 1e30f;
 for (long i = 0; i < (long)size * pitch; i++) {
     base_depth[i] = NO_BASE;  // the nearest depth, until the base is known
     log_sum[i] = layer_total[i] = layer_shade[i] = 0.0f;
@@ -13,27 +12,31 @@ for (long i = 0; i < (long)size * pitch; i++) {
 
 Face face;
 Located at;
+Fragment fragment;
 
-// Depth of the covered centres, for the two passes over the base.
-auto for_covered = [&](auto&& visit) {
+// Depth of the covered centres, for the two passes over the base; pixels for which `skips` holds are left out.
+auto for_covered = [&](auto&& skips, auto&& visit) {
     for (int r = first_face; r < last_face; r++) {
         if (!read_face(r, false, face)) continue;
         for (int row = face.first_row; row <= face.last_row; row++) {
             const float py = pixel_y(row);
             for (int column = face.first_column; column <= face.last_column; column += 8) {
+                const long pixel = (long)row * pitch + column;
+                if (skips(pixel)) continue;
                 locate_inside(face, pixel_x(column), py, at);
                 if (!any(at.covers)) continue;
                 const Lanes inverse = at.weight[0] * face.inverse_depth[0] + at.weight[1] * face.inverse_depth[1] +
                                       at.weight[2] * face.inverse_depth[2];
-                visit((long)row * pitch + column, at.covers ? ONE / inverse : (Lanes)(NO_BASE));
+                visit(pixel, at.covers ? ONE / inverse : (Lanes)(NO_BASE));
             }
         }
     }
 };
 
 // Base: softmin of the depth over the covering faces. First the nearest, then the sums relative to it.
-for_covered([&](long pixel, Lanes depth) { store(base_depth + pixel, smaller(load(base_depth + pixel), depth)); });
-for_covered([&](long pixel, Lanes depth) {
+for_covered([&](long pixel) { return all(load(base_depth + pixel) <= (Lanes)(face.nearest)); },
+            [&](long pixel, Lanes depth) { store(base_depth + pixel, smaller(load(base_depth + pixel), depth)); });
+for_covered([&](long pixel) { return hidden_behind(face, load(base_depth + pixel)); }, [&](long pixel, Lanes depth) {
     const Lanes behind = (depth - load(base_depth + pixel)) * inverse_gamma;
     const Mask counts = (depth < (Lanes)(NO_BASE)) & (behind < (Lanes)(HIDDEN));
     if (!any(counts)) return;
@@ -54,45 +57,26 @@ for (long i = 0; i < (long)size * pitch; i++) {
 }
 
 // Layer and occluders.
-const float margin_factor = __builtin_expf(-margin);
 for (int r = first_face; r < last_face; r++) {
     if (!read_face(r, true, face)) continue;
-    for (int row = face.first_row; row <= face.last_row; row++) {
-        const float py = pixel_y(row);
+    for (int row = face.first_row; row <= face.last_row; row++)
         for (int column = face.first_column; column <= face.last_column; column += 8) {
-            locate_inside(face, pixel_x(column), py, at);
-            locate_edges(face, at);
-            const Mask reached = at.squared < (Lanes)(reach * reach);
-            Mask touched = at.covers | reached;
-            if (!any(touched)) continue;
-            Lanes weighted[3];
-            for (int i = 0; i < 3; i++) weighted[i] = at.weight[i] * face.inverse_depth[i];
-            const Lanes depth = ONE / (weighted[0] + weighted[1] + weighted[2]);
+            if (!see_face(face, row, column, at, fragment)) continue;
             const long pixel = (long)row * pitch + column;
-            const Mask has_base = load(log_sum + pixel) < (Lanes)(NO_BASE);
-            const Lanes behind = (depth - load(base_depth + pixel)) * inverse_gamma;
-            touched &= ~has_base | (behind < (Lanes)(HIDDEN));
-            if (!any(touched)) continue;
-            const Lanes fade = any(reached) ? fade_of(at.squared) : ZERO;
-            const Lanes shade = depth * (weighted[0] * face.shade[0] + weighted[1] * face.shade[1] +
-                                         weighted[2] * face.shade[2]);
-            // sigmoid(-behind) and sigmoid(-behind - margin) from one exponential.
-            const Lanes odds = exponential(-behind), front_odds = odds * margin_factor;
-            const Lanes near = odds / (ONE + odds);
-            const Lanes occludes = has_base ? front_odds / (ONE + front_odds) : ONE;
-            if (any(has_base)) {
-                const Lanes area = at.covers ? ONE - 0.5f * fade : 0.5f * fade;
-                const Lanes share = (touched & has_base) ? area * near * (ONE - occludes) : ZERO;
+            if (any(fragment.has_base)) {
+                const Lanes share = (fragment.touched & fragment.has_base)
+                                        ? fragment.area * fragment.near * (ONE - fragment.occludes)
+                                        : ZERO;
                 store(layer_total + pixel, load(layer_total + pixel) + share);
-                store(layer_shade + pixel, load(layer_shade + pixel) + share * shade);
+                store(layer_shade + pixel, load(layer_shade + pixel) + share * fragment.shade);
             }
-            const Lanes halo = (touched & ~at.covers) ? fade * occludes : ZERO;
+            const Lanes halo = (fragment.touched & ~at.covers) ? fragment.fade * fragment.occludes : ZERO;
             const Mask fronts = halo > (Lanes)(min_halo);
             if (!any(fronts)) continue;
             const Lanes squared = fronts ? halo * halo : ZERO;
             store(mix_total + pixel, load(mix_total + pixel) + squared);
-            store(mix_shade + pixel, load(mix_shade + pixel) + squared * shade);
-            store(mix_depth + pixel, load(mix_depth + pixel) + squared * depth);
+            store(mix_shade + pixel, load(mix_shade + pixel) + squared * fragment.shade);
+            store(mix_depth + pixel, load(mix_depth + pixel) + squared * fragment.depth);
             const Lanes before = load(front + pixel);
             for (int lane = 0; lane < 8; lane++)
                 if (fronts[lane] && halo[lane] > before[lane]) {
@@ -100,7 +84,6 @@ for (int r = first_face; r < last_face; r++) {
                     winner[pixel + lane] = r;
                 }
         }
-    }
 }
 
 // Means, and the images.

@@ -10,6 +10,8 @@ typedef float Unaligned __attribute__((ext_vector_type(8), aligned(4)));
 
 const Lanes ZERO = 0.0f, ONE = 1.0f;
 const float HIDDEN = 40.0f;  // in units of gamma: exp(-40) is nothing beside 1, and denormals are slow
+const float NO_BASE = 1e30f;
+const float LARGEST = 3.4e38f;  // NaN and infinity are not below it
 
 auto load = [](const float* from) { return (Lanes)(*(const Unaligned*)from); };
 auto store = [](float* to, Lanes values) { *(Unaligned*)to = values; };
@@ -32,7 +34,6 @@ auto exponential = [&](Lanes x) {
 
 const float* face_data = (const float*)faces.data;    // (R, 3, 3): x, y [NDC], depth
 const float* shade_data = (const float*)shades.data;  // (R, 3)
-const float* box_data = (const float*)boxes.data;     // (R, 4): reached range of x and of y [NDC]; empty if dropped
 const int pitch = (size + 7) / 8 * 8;                 // floats per row of `kept`: whole runs of lanes
 const long plane = (long)views * size * pitch;        // floats per plane of `kept`
 const long offset = (long)view * size * pitch;        // of this view inside a plane
@@ -51,6 +52,7 @@ struct Face {
     float x[3], y[3], inverse_depth[3], shade[3];
     float area, inverse_area;      // twice the signed area [NDC^2]; inverse 0 if the face covers no centre
     float inverse_length[3];       // 1 / squared length of the edge from corner i to i + 1
+    float nearest;                 // depth of the nearest corner; no point of the face is nearer
     int first_row, last_row, first_column, last_column;
 };
 
@@ -71,20 +73,27 @@ auto pixel_x = [&](int column) {
 };
 auto pixel_y = [&](int row) { return (float)(size - 1 - 2 * row) / (float)size; };
 
-// The face and the pixels it reaches (`grown`) or can cover (not grown); false if there are none.
+// The face and the pixels it reaches (`grown`) or can cover (not grown); false if there are none, if a corner is not
+// finite, or at or nearer than `clip`.
 auto read_face = [&](int r, bool grown, Face& face) {
     const float* corner = face_data + 9 * (long)r;
-    const float* box = box_data + 4 * (long)r;
-    if (!(box[0] <= box[1])) return false;
+    float low_x = LARGEST, high_x = -LARGEST, low_y = LARGEST, high_y = -LARGEST;
+    bool drawn = true;
+    face.nearest = LARGEST;
     for (int i = 0; i < 3; i++) {
-        face.x[i] = corner[3 * i];
-        face.y[i] = corner[3 * i + 1];
-        face.inverse_depth[i] = 1.0f / corner[3 * i + 2];
+        const float x = corner[3 * i], y = corner[3 * i + 1], z = corner[3 * i + 2];
+        drawn &= __builtin_fabsf(x) < LARGEST && __builtin_fabsf(y) < LARGEST && z > clip && z < LARGEST;
+        low_x = x < low_x ? x : low_x; high_x = x > high_x ? x : high_x;
+        low_y = y < low_y ? y : low_y; high_y = y > high_y ? y : high_y;
+        face.nearest = z < face.nearest ? z : face.nearest;
+        face.x[i] = x;
+        face.y[i] = y;
+        face.inverse_depth[i] = 1.0f / z;
         face.shade[i] = shade_data[3 * (long)r + i];
     }
-    float low_x = box[0], high_x = box[1], low_y = box[2], high_y = box[3];
-    if (!grown) {
-        low_x += reach; high_x -= reach; low_y += reach; high_y -= reach;
+    if (!drawn) return false;
+    if (grown) {
+        low_x -= reach; high_x += reach; low_y -= reach; high_y += reach;
     }
     // A hundredth of a pixel of slack absorbs rounding. Clamped before the conversion: the corners may be anywhere.
     auto pixel = [&](float position) { return position < -1.0f ? -1.0f : position > size ? (float)size : position; };
@@ -150,4 +159,48 @@ auto locate_edges = [&](const Face& face, Located& at) {
 auto fade_of = [&](Lanes squared) {
     const Lanes faded = (exponential(-squared * inverse_sigma) - cutoff) * (1.0f / (1.0f - cutoff));
     return larger(faded, ZERO);
+};
+
+// True where no lane of these eight pixels can see the face: it lies HIDDEN behind the base, or behind `depth`.
+auto hidden_behind = [&](const Face& face, Lanes depth) {
+    return all((face.nearest - depth) * inverse_gamma >= (Lanes)(HIDDEN));
+};
+
+// A face at eight pixels once the base is known: `b`, `c`, `E` and the two factors of the window of softras.py.
+struct Fragment {
+    Mask touched, has_base;
+    Lanes weighted[3];      // w_i / z_i
+    Lanes depth, shade, fade;
+    Lanes base, behind;     // depth of the base surface; depth behind it, in units of gamma
+    Lanes near, occludes;   // sigmoid(-behind), and sigmoid(-behind - margin), which is 1 where there is no base
+    Lanes area;             // the face's part of the pixel before the window
+};
+
+const float margin_factor = __builtin_expf(-margin);
+
+// Fills `at` and `fragment`; false if the face touches none of the pixels.
+auto see_face = [&](const Face& face, int row, int column, Located& at, Fragment& fragment) {
+    const long pixel = (long)row * pitch + column;
+    fragment.base = load(base_depth + pixel);
+    fragment.has_base = load(log_sum + pixel) < (Lanes)(NO_BASE);
+    if (all(fragment.has_base) && hidden_behind(face, fragment.base)) return false;
+    locate_inside(face, pixel_x(column), pixel_y(row), at);
+    locate_edges(face, at);
+    const Mask reached = at.squared < (Lanes)(reach * reach);
+    fragment.touched = at.covers | reached;
+    if (!any(fragment.touched)) return false;
+    for (int i = 0; i < 3; i++) fragment.weighted[i] = at.weight[i] * face.inverse_depth[i];
+    fragment.depth = ONE / (fragment.weighted[0] + fragment.weighted[1] + fragment.weighted[2]);
+    fragment.behind = (fragment.depth - fragment.base) * inverse_gamma;
+    fragment.touched &= ~fragment.has_base | (fragment.behind < (Lanes)(HIDDEN));
+    if (!any(fragment.touched)) return false;
+    fragment.fade = any(reached) ? fade_of(at.squared) : ZERO;
+    fragment.area = at.covers ? ONE - 0.5f * fragment.fade : 0.5f * fragment.fade;
+    fragment.shade = fragment.depth * (fragment.weighted[0] * face.shade[0] + fragment.weighted[1] * face.shade[1] +
+                                       fragment.weighted[2] * face.shade[2]);
+    // Both sigmoids from one exponential.
+    const Lanes odds = exponential(-fragment.behind), front_odds = odds * margin_factor;
+    fragment.near = odds / (ONE + odds);
+    fragment.occludes = fragment.has_base ? front_odds / (ONE + front_odds) : ONE;
+    return true;
 };
