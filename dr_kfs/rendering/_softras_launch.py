@@ -123,9 +123,7 @@ def _launch_tiles(name: str, arrays: list[Tensor], rest: list[Any], views: int, 
         pixels = math.ceil(size / TILE) ** 2 * TILE**2
 
         def run(first: int, count: int) -> None:
-            wp.launch(
-                kernel, dim=count * pixels, inputs=[*inputs, first, *after], device=on_device, block_dim=TILE**2
-            )
+            wp.launch(kernel, dim=count * pixels, inputs=[*inputs, first, *after], device=on_device, block_dim=TILE**2)
 
         if on_device.is_cuda:
             with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
@@ -185,9 +183,7 @@ def _fill_tiles(boxes: Tensor, face_counts: list[int], image_size: int) -> tuple
     within = torch.arange(total, device=device) - (ends - pairs)[rows]
     width = extent[rows, 0]
     counts = torch.tensor(face_counts, device=device)
-    view_of_row = torch.repeat_interleave(
-        torch.arange(len(face_counts), device=device), counts, output_size=len(boxes)
-    )
+    view_of_row = torch.repeat_interleave(torch.arange(len(face_counts), device=device), counts, output_size=len(boxes))
     index = (view_of_row[rows] * tiles + first[rows, 1] + within // width) * tiles + first[rows, 0] + within % width
     index, order = index.int().sort(stable=True)
     boundaries = torch.arange(len(face_counts) * tiles * tiles + 1, dtype=torch.int32, device=device)

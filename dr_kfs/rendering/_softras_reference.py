@@ -7,9 +7,10 @@ formulas are documented in `softras.py`; the names here are the same.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 LAYER_MARGIN = 6.0
@@ -75,6 +76,40 @@ def _nearest_on_edges(corners: Float[Tensor, "F 3 2"], pixels: Float[Tensor, "P 
     return distance, torch.stack(barycentric).gather(0, index)[0]
 
 
+@dataclass(frozen=True)
+class DenseFragments:
+    """K faces at P pixels each; a pixel need not list the same faces as its neighbour."""
+
+    present: Bool[Tensor, "K P"]
+    """False where an entry stands for no face; the other fields are then finite and mean nothing."""
+    covers: Bool[Tensor, "K P"]
+    squared: Float[Tensor, "K P"]
+    """Squared distance to the triangle's edges [NDC^2]."""
+    depth: Float[Tensor, "K P"]
+    """Of the pixel's place on the face where it covers the pixel, else of the nearest edge point [world units]."""
+    shade: Float[Tensor, "K P"]
+
+
+def dense_fragments(
+    face_ndc: Float[Tensor, "F 3 3"], face_shade: Float[Tensor, "F 3"], *, image_size: int
+) -> DenseFragments:
+    """Every face at every pixel."""
+    pixels = pixel_centres(image_size, dtype=face_ndc.dtype, device=face_ndc.device)
+    corners, inverse_depth = face_ndc[..., :2], 1.0 / face_ndc[..., 2]
+    screen, covers = _barycentrics(corners, pixels)
+    squared, on_edge = _nearest_on_edges(corners, pixels)
+    barycentric = torch.where(covers[..., None], screen, on_edge)
+    depth = 1.0 / (barycentric * inverse_depth[:, None]).sum(-1)
+    # Perspective-correct, so that a subdivided face interpolates to the same values.
+    shade = (barycentric * (inverse_depth * face_shade)[:, None]).sum(-1) * depth
+    return DenseFragments(torch.ones_like(covers), covers, squared, depth, shade)
+
+
+def fade_of(squared: Tensor, sigma: float) -> Tensor:
+    """`E` of `softras.py`."""
+    return ((torch.exp(-squared / sigma) - CUTOFF) / (1.0 - CUTOFF)).clamp_min(0.0)
+
+
 def rasterize_view(
     face_ndc: Float[Tensor, "F 3 3"],
     face_shade: Float[Tensor, "F 3"],
@@ -86,22 +121,26 @@ def rasterize_view(
     clip: float,
 ) -> tuple[Float[Tensor, "H W"], Float[Tensor, "H W"], Float[Tensor, "H W"]]:
     """Image (shade on black), alpha and depth of one view; see `soft_rasterize`. `gamma` is in world units here."""
-    pixels = pixel_centres(image_size, dtype=face_ndc.dtype, device=face_ndc.device)
     kept = (face_ndc[..., 2] > clip).all(-1)
     face_ndc, face_shade = face_ndc[kept], face_shade[kept]
+    size = (image_size, image_size)
     if len(face_ndc) == 0:
-        blank = (face_ndc.sum() + face_shade.sum()) * 0.0 + pixels.new_zeros(image_size, image_size)
+        blank = (face_ndc.sum() + face_shade.sum()) * 0.0 + face_ndc.new_zeros(size)
         return blank, blank, blank + far
+    images = composite_surface(
+        dense_fragments(face_ndc, face_shade, image_size=image_size), sigma=sigma, gamma=gamma, far=far
+    )
+    image, alpha, depth = (values.reshape(size) for values in images)
+    return image, alpha, depth
 
-    corners, inverse_depth = face_ndc[..., :2], 1.0 / face_ndc[..., 2]
-    screen, covers = _barycentrics(corners, pixels)
-    distance, on_edge = _nearest_on_edges(corners, pixels)
-    barycentric = torch.where(covers[..., None], screen, on_edge)
-    inverse = (barycentric * inverse_depth[:, None]).sum(-1)
-    depth = 1.0 / inverse
-    # Perspective-correct, so that a subdivided face interpolates to the same values.
-    shade = (barycentric * (inverse_depth * face_shade)[:, None]).sum(-1) * depth
-    fade = ((torch.exp(-distance / sigma) - CUTOFF) / (1.0 - CUTOFF)).clamp_min(0.0)
+
+def composite_surface(
+    fragments: DenseFragments, *, sigma: float, gamma: float, far: float
+) -> tuple[Float[Tensor, " P"], Float[Tensor, " P"], Float[Tensor, " P"]]:
+    """The three steps of `softras.py`: image, alpha and depth of every pixel."""
+    depth, shade = fragments.depth, fragments.shade
+    covers = fragments.covers & fragments.present
+    fade = torch.where(fragments.present, fade_of(fragments.squared, sigma), 0.0)
 
     # Base: the nearest surface that covers the pixel centre.
     has_base = covers.any(0)
@@ -115,7 +154,7 @@ def rasterize_view(
     occludes = torch.where(has_base, torch.sigmoid(-behind - LAYER_MARGIN), 1.0)
     in_layer = torch.sigmoid(-behind) * (1.0 - occludes)
     share = torch.where(covers, 1.0 - fade / 2.0, fade / 2.0) * in_layer
-    share = torch.where(has_base, share, 0.0)
+    share = torch.where(has_base & fragments.present, share, 0.0)
     total = torch.where(has_base, share.sum(0), 1.0)
     base_shade = (share * shade).sum(0) / total
 
@@ -131,5 +170,4 @@ def rasterize_view(
     image = (1.0 - front) * base_shade + front * front_shade
     alpha = torch.where(has_base, 1.0, front)
     depth_image = (1.0 - front) * base_depth + front * front_depth
-    size = (image_size, image_size)
-    return image.reshape(size), alpha.reshape(size), depth_image.reshape(size)
+    return image, alpha, depth_image

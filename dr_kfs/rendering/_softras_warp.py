@@ -373,9 +373,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
                     g_inverse = -g_z * z * z
                     for i in range(3):
                         g_corner_z[i] = -g_inverse * weights[i] * inverse[i] * inverse[i]
-                    g_xy = position_gradient(
-                        corners, True, 0, real(0.0), weights, g_inverse * inverse, real(0.0)
-                    )
+                    g_xy = position_gradient(corners, True, 0, real(0.0), weights, g_inverse * inverse, real(0.0))
                 add_to_face(grad_faces, grad_shades, r, g_xy, g_corner_z, vec3())
 
     return types.SimpleNamespace(forward=forward, backward=backward)
