@@ -6,14 +6,14 @@ shape -> views -> PoI maps -> patches -> descriptors -> two-way localized matchi
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs._view_chunks import Side, ViewChunk, sum_over_chunks
+from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews, Side
 from dr_kfs.comparison import Comparison, Direction, SeenShape
 from dr_kfs.descriptors import HardNetDescriptor, extract_patches, patch_grid
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
@@ -23,19 +23,11 @@ from dr_kfs.losses._mesh_topology import Reduction, reduce_items
 from dr_kfs.matching import LocalizedMatcher, PatchMatches, weighted_similarity
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.shape_code import ShapeCode, check_same_settings
+from dr_kfs.step_plan import StepPlan, plan_step
 
 Normalization = Literal["target", "each", "none"]
 Shape = Any
 """`Meshes`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those."""
-
-
-@dataclass(frozen=True)
-class DescribedViews:
-    """What the views of B shapes look like to the matcher."""
-
-    descriptors: Float[Tensor, "B V P D"]
-    weights: Float[Tensor, "B V P"]
-    """Mean PoI of each patch, `w_i` of Eq. 2."""
 
 
 class DRKFSLoss(nn.Module):
@@ -65,9 +57,13 @@ class DRKFSLoss(nn.Module):
         normalize: `"target"` maps both shapes with the target's box (centre to the origin, diagonal to 1), so that a
             value does not depend on units; `"each"` every shape with its own; `"none"` trusts the caller.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per pair).
-        view_chunk: views that are processed at once. Fewer views take less memory; the value is the same up to the
-            order of a float32 sum. By default all on CUDA, and on a CPU, where small batches stay in the cache and
-            are faster, as many as have 225 patches: 1 of 256 px.
+        view_chunk: views that are in memory at once; None lets `plan_step` choose, for one shape after the other on a
+            CPU, for as many shapes and views as fit on a GPU. The value is the same up to the order of float32 sums.
+        max_memory: what a step may add [bytes]; an estimate made before it (`step_plan`) cuts the step accordingly.
+        views_per_step: in training mode, use so many views per call, drawn without replacement, and scale the sum
+            by V / views_per_step: an unbiased, cheaper gradient. `eval()` uses all.
+        seed: of that draw. The n-th call draws the same views in every run; `steps_taken` counts the calls and may
+            be set, to resume.
         detach_weights: treat `w_i` as constants. Otherwise the loss can fall by erasing keypoints.
         fused: compute the gradient chunk by chunk during the forward and keep only d loss / d vertices, so that
             memory does not grow with the number of views. Not used where an injected stage has parameters that
@@ -89,6 +85,9 @@ class DRKFSLoss(nn.Module):
         normalize: Normalization = "target",
         reduction: Reduction = "mean",
         view_chunk: int | None = None,
+        max_memory: float | None = None,
+        views_per_step: int | None = None,
+        seed: int = 0,
         detach_weights: bool = True,
         fused: bool = True,
     ) -> None:
@@ -106,9 +105,16 @@ class DRKFSLoss(nn.Module):
         self.matcher: Any = LocalizedMatcher() if matcher is None else matcher
         self.normalize: Normalization = normalize
         self.reduction: Reduction = reduction
+        if views_per_step is not None and not 1 <= views_per_step <= self.view_count:
+            raise ValueError(f"views_per_step must be in 1..{self.view_count}, got {views_per_step}.")
         self.view_chunk = view_chunk
+        self.max_memory = max_memory
+        self.views_per_step = views_per_step
+        self.seed = seed
+        self.steps_taken = 0
         self.detach_weights = detach_weights
         self.fused = fused
+        self._blank: tuple[tuple[torch.dtype, torch.device], Tensor] | None = None
 
     # -- public ------------------------------------------------------------------------------------------------
 
@@ -134,15 +140,11 @@ class DRKFSLoss(nn.Module):
             TypeError: something that is not a shape.
         """
         ours, theirs = self._in_one_frame(predicted, target)
-        chunks = self._view_chunks(views, _device_of(ours))
-        values = sum_over_chunks(
-            self._chunk_values,
-            ours,
-            theirs,
-            chunks,
-            fused=self.fused and not any(parameter.requires_grad for parameter in self.parameters()),
-        )
-        if views is not None:
+        views = self._drawn_views() if views is None else self._checked_views(views)
+        step = self._chunked_step(ours, theirs, views)
+        fused = self.fused and not any(parameter.requires_grad for parameter in self.parameters())
+        values = step.values(ours, theirs, fused=fused)
+        if len(views) != self.view_count:
             values = values * (self.view_count / len(views))
         return reduce_items(values, self.reduction if reduction is None else reduction)
 
@@ -158,7 +160,7 @@ class DRKFSLoss(nn.Module):
         if frame is None:
             frame = self._own_frame(meshes)
         meshes = normalize(meshes, frame)
-        parts = [self._describe(meshes, chunk) for chunk in self._view_chunks(None, meshes.device)]
+        parts = [self._describe(look) for look in self._looks(meshes)]
         return ShapeCode(
             descriptors=torch.cat([part.descriptors for part in parts], dim=1),
             weights=torch.cat([part.weights for part in parts], dim=1),
@@ -172,8 +174,7 @@ class DRKFSLoss(nn.Module):
         ours, theirs = self._in_one_frame(predicted, target)
         if len(theirs) < len(ours):
             theirs = theirs[[0] * len(ours)]
-        chunks = self._view_chunks(None, _device_of(ours))
-        seen = [SeenShape.cat([self._see(side, chunk) for chunk in chunks]) for side in (ours, theirs)]
+        seen = [self._remembered(side) for side in (ours, theirs)]
         forth: PatchMatches = self.matcher(seen[0].descriptors, seen[1].descriptors)
         back: PatchMatches = self.matcher(seen[1].descriptors, seen[0].descriptors)
         return Comparison(
@@ -187,6 +188,19 @@ class DRKFSLoss(nn.Module):
             ),
             settings={**self.code_settings(), "matcher": _settings(self.matcher)},
         )
+
+    def step_plan(self, predicted: Shape, target: Shape | None = None) -> StepPlan:
+        """How a step with these shapes is cut up, and about what it adds in memory, before it runs.
+
+        Raises:
+            ValueError: not even one view of one shape fits into `max_memory`.
+        """
+        sides = [
+            self._accept(side, name)
+            for side, name in ((predicted, "predicted"), (target, "target"))
+            if side is not None
+        ]
+        return self._plan(sides[0], sides[-1])
 
     @property
     def view_count(self) -> int:
@@ -205,53 +219,65 @@ class DRKFSLoss(nn.Module):
 
     # -- the five stages -----------------------------------------------------------------------------------------
 
-    def _describe(self, meshes: Meshes, chunk: ViewChunk) -> DescribedViews:
-        """Meshes in the rig's frame to the descriptors and weights of some views."""
-        self._check_device(meshes)
-        views = self.renderer(meshes, self.renderer.cameras[chunk])
-        with torch.autocast(meshes.device.type, enabled=False):  # PoI values are small differences of large sums
-            patches = extract_patches(self.detector(views.images))
-        return DescribedViews(self._describe_patches(patches), patches.mean((-2, -1)))
+    def _see(self, side: Side, views: list[int]) -> Look:
+        """Render some views and detect their keypoints; those of a code are described already."""
+        if isinstance(side, ShapeCode):
+            return DescribedViews(side.descriptors[:, views], side.weights[:, views])
+        self._check_device(side)
+        images = self.renderer(side, self.renderer.cameras[views]).images
+        with torch.autocast(side.device.type, enabled=False):  # PoI values are small differences of large sums
+            return SeenViews(images, self.detector(images))
 
-    def _describe_patches(self, patches: Float[Tensor, "B V P S S"]) -> Float[Tensor, "B V P D"]:
+    def _describe(self, look: Look) -> DescribedViews:
         """Descriptors of the patches; all blank ones share one, computed once.
 
         Exact: the PoI of a blank patch is 0 with gradient 0, and its weight is 0.
         """
-        blank = self.descriptor(patches.new_zeros(1, *patches.shape[-2:])).detach().float()
+        if isinstance(look, DescribedViews):
+            return look
+        patches = extract_patches(look.poi)
+        blank = self._blank_descriptor(patches.dtype, patches.device)
         touched = patches.detach().flatten(0, 2).amax((-2, -1)) > 0
         index = touched.nonzero().squeeze(1)
-        descriptors = blank.expand(len(touched), -1).to(torch.promote_types(patches.dtype, torch.float32))
+        descriptors = blank.expand(len(touched), -1)
         if len(index):
             described = self.descriptor(patches.flatten(0, 2)[index]).to(descriptors.dtype)
             descriptors = descriptors.index_copy(0, index, described)
-        return descriptors.view(*patches.shape[:3], -1)
+        return DescribedViews(descriptors.view(*patches.shape[:3], -1), patches.mean((-2, -1)))
 
-    def _chunk_values(self, ours: Side, theirs: Side, chunk: ViewChunk) -> Float[Tensor, " B"]:
+    def _blank_descriptor(self, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "1 D"]:
+        key = (dtype, device)
+        if self._blank is None or self._blank[0] != key:
+            with torch.no_grad():
+                blank = self.descriptor(torch.zeros(1, PATCH_SIZE, PATCH_SIZE, dtype=dtype, device=device))
+            self._blank = key, blank.to(torch.promote_types(dtype, torch.float32))
+        return self._blank[1]
+
+    def _judge(self, ours: Look, theirs: Look) -> Float[Tensor, " B"]:
         """The part of the distance that some views contribute."""
-        a, b = self._described(ours, chunk), self._described(theirs, chunk)
+        a, b = self._describe(ours), self._describe(theirs)
         b = DescribedViews(b.descriptors.expand_as(a.descriptors), b.weights.expand_as(a.weights))
         forth = weighted_similarity(self.matcher(a.descriptors, b.descriptors).distance, self._weights(a))
         back = weighted_similarity(self.matcher(b.descriptors, a.descriptors).distance, self._weights(b))
         return (forth + back).sum(1)
 
-    def _described(self, side: Side, chunk: ViewChunk) -> DescribedViews:
-        if isinstance(side, ShapeCode):
-            return DescribedViews(side.descriptors[:, chunk], side.weights[:, chunk])
-        return self._describe(side, chunk)
-
-    def _see(self, side: Side, chunk: ViewChunk) -> SeenShape:
-        """Descriptors with the pictures they came from; a code has none."""
-        if isinstance(side, ShapeCode):
-            return SeenShape(side.descriptors[:, chunk], side.weights[:, chunk], None, None)
-        images = self.renderer(side, self.renderer.cameras[chunk]).images
-        poi = self.detector(images)
-        patches = extract_patches(poi)
-        return SeenShape(self._describe_patches(patches), patches.mean((-2, -1)), images, poi)
-
     def _weights(self, described: DescribedViews) -> Tensor:
         # As constants, or the loss falls when keypoints vanish.
         return described.weights.detach() if self.detach_weights else described.weights
+
+    def _looks(self, side: Side) -> Iterator[Look]:
+        """All views of a side in the runs in which a step describes them, so that a code is what a step sees."""
+        step = self._chunked_step(side, side, list(range(self.view_count)))
+        return (look for seen in step.seen(side) for (look,) in step.runs(seen))
+
+    def _remembered(self, side: Side) -> SeenShape:
+        """Descriptors of all views with the pictures they came from; a code has none."""
+        parts = []
+        for look in self._looks(side):
+            described = self._describe(look)
+            pictures = (look.images, look.poi) if isinstance(look, SeenViews) else (None, None)
+            parts.append(SeenShape(described.descriptors, described.weights, *pictures))
+        return SeenShape.cat(parts)
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
@@ -289,16 +315,35 @@ class DRKFSLoss(nn.Module):
             return Frame.identity(len(meshes), device=meshes.device)
         return bounding_frame(meshes)
 
-    def _view_chunks(self, views: list[int] | None, device: torch.device) -> list[ViewChunk]:
-        size = self.view_chunk
-        if size is None:
-            patches = patch_grid(getattr(self.renderer, "image_size", 256)) ** 2
-            size = max(1, 225 // patches) if device.type == "cpu" else self.view_count
-        if views is None:
-            return [slice(start, min(start + size, self.view_count)) for start in range(0, self.view_count, size)]
+    def _chunked_step(self, ours: Side, theirs: Side, views: list[int]) -> ChunkedStep:
+        self._blank = None  # an injected descriptor may have learned since
+        return ChunkedStep(self._see, self._judge, self._plan(ours, theirs), views)
+
+    def _drawn_views(self) -> list[int]:
+        if self.views_per_step is None or not self.training:
+            return list(range(self.view_count))
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.steps_taken)
+        self.steps_taken += 1
+        return torch.randperm(self.view_count, generator=generator)[: self.views_per_step].tolist()
+
+    def _checked_views(self, views: list[int]) -> list[int]:
         if not views or not all(0 <= view < self.view_count for view in views):
             raise ValueError(f"views must name views of the rig, 0 to {self.view_count - 1}, got {views}.")
-        return [views[start : start + size] for start in range(0, len(views), size)]
+        return views
+
+    def _plan(self, ours: Side, theirs: Side) -> StepPlan:
+        faces = [count for side in (ours, theirs) if isinstance(side, Meshes) for count in side.face_counts]
+        image_size = getattr(self.renderer, "image_size", 256)
+        return plan_step(
+            batch=len(ours),
+            view_count=self.view_count,
+            image_size=image_size,
+            patches=patch_grid(image_size) ** 2,
+            faces=max(faces, default=0),
+            device=_device_of(ours),
+            view_chunk=self.view_chunk,
+            max_memory=self.max_memory,
+        )
 
     def _check_device(self, meshes: Meshes) -> None:
         own = next((buffer.device for buffer in self.buffers()), meshes.device)

@@ -63,6 +63,9 @@ def _in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
         matcher=stages.matcher,
         normalize="none",
         view_chunk=stages.view_chunk,
+        max_memory=stages.max_memory,
+        views_per_step=stages.views_per_step,
+        seed=stages.seed,
     )
 
 

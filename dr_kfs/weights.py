@@ -194,7 +194,7 @@ def register_weights(
         figures=dict(figures),
     )
     entries[name] = entry
-    _replace(target / entry.file, content)
+    replace_file(target / entry.file, content)
     _write_registry(target, entries)
     return entry
 
@@ -260,10 +260,10 @@ def _write_registry(directory: Path, entries: Mapping[str, WeightsEntry]) -> Non
     rows = {name: dataclasses.asdict(entries[name]) for name in sorted(entries)}
     for row in rows.values():
         del row["name"]
-    _replace(directory / REGISTRY, (json.dumps(rows, indent=2, ensure_ascii=False) + "\n").encode())
+    replace_file(directory / REGISTRY, (json.dumps(rows, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file in one step: a temporary file in the same folder, renamed."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,0 +1,186 @@
+"""The values of a step chunk by chunk, and their gradient without a graph over more than one chunk.
+
+A chunk is some views of some shapes. It goes through the pipeline in two halves: it is *seen* (rendered, keypoints
+detected), then *judged* (described, matched) in smaller parts, because descriptors take most of the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from dr_kfs.geometry import Meshes
+from dr_kfs.shape_code import ShapeCode
+from dr_kfs.step_plan import StepPlan
+
+Side: TypeAlias = "Meshes | ShapeCode"
+
+
+@dataclass(frozen=True)
+class SeenViews:
+    """Some views of some shapes, before they are described."""
+
+    images: Float[Tensor, "B V H W"]
+    poi: Float[Tensor, "B V H W"]
+
+    def part(self, views: slice) -> SeenViews:
+        """Some of the views."""
+        return SeenViews(self.images[:, views], self.poi[:, views])
+
+    def leaves(self) -> SeenViews:
+        """The same values without their history, ready to gather a gradient where they have one."""
+        return SeenViews(*(x.detach().requires_grad_(x.requires_grad) for x in (self.images, self.poi)))
+
+
+@dataclass(frozen=True)
+class DescribedViews:
+    """What some views of some shapes look like to the matcher."""
+
+    descriptors: Float[Tensor, "B V P D"]
+    weights: Float[Tensor, "B V P"]
+    """Mean PoI of each patch, `w_i` of Eq. 2."""
+
+    def part(self, views: slice) -> DescribedViews:
+        """Some of the views."""
+        return DescribedViews(self.descriptors[:, views], self.weights[:, views])
+
+    def leaves(self) -> DescribedViews:
+        """Itself: a code has no history."""
+        return self
+
+
+Look: TypeAlias = "SeenViews | DescribedViews"
+
+
+@dataclass(frozen=True)
+class ChunkedStep:
+    """The distance of pairs of shapes, as a sum over chunks."""
+
+    see: Callable[[Side, list[int]], Look]
+    """Some views of a side, seen; a code's are described already."""
+    judge: Callable[[Look, Look], Float[Tensor, " B"]]
+    """What some views add to the distances."""
+    plan: StepPlan
+    views: list[int]
+
+    def values(self, ours: Side, theirs: Side, *, fused: bool) -> Float[Tensor, " B"]:
+        """The distances; see `DRKFSLoss(fused=...)`."""
+        vertices = [side.vertices if isinstance(side, Meshes) else None for side in (ours, theirs)]
+        with_grad = [x for x in vertices if x is not None and x.requires_grad and torch.is_grad_enabled()]
+        # One target for all gathers gradient from every pair, which per-shape scaling cannot express.
+        shared = len(theirs) < len(ours) and any(x is vertices[1] for x in with_grad)
+        if fused and with_grad and not shared:
+            return _FusedStep.apply(self, ours, theirs, *vertices)  # type: ignore[no-any-return]
+        chunks = []
+        for items in self._shape_chunks(len(ours)):
+            a, b = ours[items], theirs[items] if len(theirs) == len(ours) else theirs
+            parts = [self.judge(*look) for seen in self.seen(a, b) for look in self.runs(seen)]
+            chunks.append(torch.stack(parts).sum(0))
+        total = torch.cat(chunks)
+        if with_grad and not total.requires_grad:  # nothing was visible: a gradient of zero is still a gradient
+            total = total + sum(0.0 * x.sum() for x in with_grad)
+        return total
+
+    def gradients(self, ours: Side, theirs: Side, wanted: list[bool]) -> tuple[Tensor, list[Tensor | None]]:
+        """The distances, and the gradient of their sum at the vertices of the wanted sides."""
+        values: list[Tensor] = []
+        gradients: list[list[Tensor]] = [[], []]
+        for items in self._shape_chunks(len(ours)):
+            pair, leaves = [], []
+            for side, needed, found in zip((ours, theirs), wanted, gradients, strict=True):
+                chosen = side[items] if len(side) == len(ours) else side
+                if isinstance(chosen, Meshes):
+                    leaf = chosen.vertices.detach().requires_grad_(needed)
+                    chosen = chosen.with_vertices(leaf)
+                    if needed:
+                        found.append(torch.zeros_like(leaf))
+                        leaves.append((leaf, found[-1]))
+                pair.append(chosen)
+            values.append(self._add_gradients(pair[0], pair[1], leaves))
+        return torch.cat(values), [torch.cat(found) if found else None for found in gradients]
+
+    def _add_gradients(self, ours: Side, theirs: Side, leaves: list[tuple[Tensor, Tensor]]) -> Float[Tensor, " B"]:
+        """The values of some shapes; the gradient of each leaf is added to the tensor beside it."""
+        values: list[Tensor] = []
+        with torch.enable_grad():
+            for seen in self.seen(ours, theirs):
+                outputs = _seen_tensors(seen)
+                incoming: list[list[Tensor]] = [[] for _ in outputs]
+                for looks in self.runs(seen):
+                    looks = [look.leaves() for look in looks]
+                    part = self.judge(*looks)
+                    values.append(part.detach())
+                    inputs = _seen_tensors(looks)
+                    for run, gradient in zip(incoming, _gradients([part.sum()], inputs), strict=True):
+                        run.append(gradient)
+                found = _gradients(outputs, [leaf for leaf, _ in leaves], [torch.cat(run, 1) for run in incoming])
+                for (_, place), gradient in zip(leaves, found, strict=True):
+                    place += gradient
+        return torch.stack(values).sum(0)
+
+    def _shape_chunks(self, count: int) -> Iterator[slice]:
+        for start in range(0, count, self.plan.shapes):
+            yield slice(start, min(start + self.plan.shapes, count))
+
+    def seen(self, *sides: Side) -> Iterator[list[Look]]:
+        """The sides, as many views as are rendered together at a time."""
+        for start in range(0, len(self.views), self.plan.views):
+            yield [self.see(side, self.views[start : start + self.plan.views]) for side in sides]
+
+    def runs(self, seen: list[Look]) -> Iterator[list[Look]]:
+        """The same, as many views as are described together at a time."""
+        first = seen[0]
+        count = (first.poi if isinstance(first, SeenViews) else first.weights).shape[1]
+        for start in range(0, count, self.plan.described):
+            yield [look.part(slice(start, start + self.plan.described)) for look in seen]
+
+
+def _seen_tensors(looks: Iterable[Look]) -> list[Tensor]:
+    """What a gradient flows through on its way from the second half to the first."""
+    both = [x for look in looks if isinstance(look, SeenViews) for x in (look.images, look.poi)]
+    return [x for x in both if x.requires_grad]
+
+
+def _gradients(outputs: list[Tensor], inputs: list[Tensor], incoming: list[Tensor] | None = None) -> list[Tensor]:
+    """Gradients of the outputs; zeros where nothing was visible."""
+    reached = [index for index, x in enumerate(outputs) if x.requires_grad]
+    if not inputs or not reached:
+        return [torch.zeros_like(x) for x in inputs]
+    grad_outputs = None if incoming is None else [incoming[index] for index in reached]
+    found = torch.autograd.grad([outputs[index] for index in reached], inputs, grad_outputs, allow_unused=True)
+    return [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(inputs, found, strict=True)]
+
+
+class _FusedStep(torch.autograd.Function):
+    """Values and vertex gradients chunk by chunk.
+
+    A vertex belongs to one shape, so the gradient of the *sum* over the batch holds every shape's own gradient;
+    the backward scales it by the shape's incoming gradient.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any, **_: Any) -> Tensor:
+        step, ours, theirs, *_vertices = args
+        values, gradients = step.gradients(ours, theirs, list(ctx.needs_input_grad[3:]))
+        ctx.items = [
+            None if gradient is None else side.vertex_item()
+            for side, gradient in zip((ours, theirs), gradients, strict=True)
+        ]
+        ctx.save_for_backward(*gradients)
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - decorated
+        (grad_values,) = grad_outputs
+        gradients = [
+            None if gradient is None else gradient * grad_values.to(gradient.dtype)[item].unsqueeze(-1)
+            for gradient, item in zip(ctx.saved_tensors, ctx.items, strict=True)
+        ]
+        return None, None, None, *gradients

@@ -1,0 +1,84 @@
+"""How a step is cut up: how many shapes and views are in memory at once, and what that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+PIXEL_BYTES = 300
+"""Per rendered and detected pixel with its gradient: the rasterizer keeps 13 values, the detector's FFT the rest."""
+FACE_BYTES = 400
+"""Per face and view: corners, shades and their gradients."""
+PATCH_BYTES = 900e3
+"""Per described patch with its gradient: the outputs of HardNet's convolutions are 459 kB in float32."""
+GPU_BUDGET = 4e9
+"""What a step may add on a GPU by default [bytes]: larger chunks are hardly faster."""
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What is processed together, from rendering to gradient."""
+
+    shapes: int
+    """Shapes in memory at once."""
+    views: int
+    """Views of them that are rendered together."""
+    described: int
+    """Views of those whose patches are described together."""
+    memory: float
+    """Estimate of the memory that this adds, whatever the number of views and shapes [bytes]."""
+
+
+def plan_step(
+    *,
+    batch: int,
+    view_count: int,
+    image_size: int,
+    patches: int,
+    faces: int,
+    device: torch.device,
+    view_chunk: int | None = None,
+    max_memory: float | None = None,
+) -> StepPlan:
+    """The largest chunks that fit; on a CPU small ones, which stay in its cache and are faster.
+
+    Args:
+        batch: shapes of the step.
+        view_count: views of each.
+        image_size: side of the views [px].
+        patches: per view.
+        faces: of the largest shape.
+        device: where the step runs.
+        view_chunk: render and describe so many views together; None chooses.
+        max_memory: what the step may add [bytes]; None is 4 GB on a GPU, and no limit on a CPU.
+
+    Raises:
+        ValueError: not even one view of one shape fits into `max_memory`.
+    """
+    render = image_size**2 * PIXEL_BYTES + faces * FACE_BYTES
+    describe = patches * PATCH_BYTES
+
+    def memory(shapes: int, views: int, described: int) -> float:
+        return shapes * (views * render + described * describe)
+
+    if view_chunk is not None:
+        views = min(view_chunk, view_count)
+        return StepPlan(1, views, views, memory(1, views, views))
+    budget = max_memory if max_memory is not None else GPU_BUDGET if device.type == "cuda" else float("inf")
+    if memory(1, 1, 1) > budget:
+        raise ValueError(
+            f"One view of one shape of {faces} faces takes about {memory(1, 1, 1) / 1e6:.0f} MB, more than "
+            f"max_memory = {budget / 1e6:.0f} MB. Allow more, or render smaller images."
+        )
+    if device.type == "cuda":
+        described = min(view_count, int(budget / (render + describe)))
+        shapes = min(batch, int(budget / memory(1, view_count, view_count))) if described == view_count else 1
+        return StepPlan(max(1, shapes), described, described, memory(max(1, shapes), described, described))
+    # The rasterizer gives each thread a view. Patches are described in the amount that stays in the cache.
+    described = min(view_count, max(1, 225 // patches))
+    views = min(view_count, max(described, 2 * torch.get_num_threads()))
+    while memory(1, views, described) > budget and views > 1:
+        views -= 1
+        described = min(described, views)
+    return StepPlan(1, views, described, memory(1, views, described))
