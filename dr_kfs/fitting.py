@@ -64,8 +64,6 @@ def _in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
         normalize="none",
         view_chunk=stages.view_chunk,
         max_memory=stages.max_memory,
-        views_per_step=stages.views_per_step,
-        seed=stages.seed,
     )
 
 

@@ -57,13 +57,13 @@ def _barycentrics(corners: Float[Tensor, "F 3 2"], pixels: Float[Tensor, "P 2"])
     return weights, (weights >= 0).all(-1) & wide[:, None]
 
 
-def _nearest_on_edges(corners: Float[Tensor, "F 3 2"], pixels: Float[Tensor, "P 2"]) -> tuple[Tensor, Tensor]:
-    """Squared distance (F, P) to the triangle's edges, and barycentrics (F, P, 3) of the nearest edge point."""
+def nearest_on_edges(corners: Float[Tensor, "K _ 3 2"], pixels: Float[Tensor, "P 2"]) -> tuple[Tensor, Tensor]:
+    """Squared distance (K, P) to the triangles' edges, and barycentrics (K, P, 3) of the nearest edge point."""
     squared, barycentric = [], []
     for first in range(3):
         second = (first + 1) % 3
-        start = corners[:, None, first]
-        edge = corners[:, None, second] - start
+        start = corners[:, :, first]
+        edge = corners[:, :, second] - start
         along = ((pixels - start) * edge).sum(-1) / (edge * edge).sum(-1).clamp_min(1e-20)
         along = along.clamp(0.0, 1.0)
         offset = pixels - start - along[..., None] * edge
@@ -74,6 +74,14 @@ def _nearest_on_edges(corners: Float[Tensor, "F 3 2"], pixels: Float[Tensor, "P 
     distance, nearest = torch.stack(squared).min(0)
     index = nearest[None, ..., None].expand(1, *nearest.shape, 3)
     return distance, torch.stack(barycentric).gather(0, index)[0]
+
+
+def interpolate(
+    barycentric: Float[Tensor, "K P 3"], inverse_depth: Float[Tensor, "K _ 3"], shade: Float[Tensor, "K _ 3"]
+) -> tuple[Tensor, Tensor]:
+    """Depth and shade (K, P) at screen barycentrics: perspective-correct, so that a subdivided face gives the same."""
+    depth = 1.0 / (barycentric * inverse_depth).sum(-1)
+    return depth, (barycentric * inverse_depth * shade).sum(-1) * depth
 
 
 @dataclass(frozen=True)
@@ -97,11 +105,9 @@ def dense_fragments(
     pixels = pixel_centres(image_size, dtype=face_ndc.dtype, device=face_ndc.device)
     corners, inverse_depth = face_ndc[..., :2], 1.0 / face_ndc[..., 2]
     screen, covers = _barycentrics(corners, pixels)
-    squared, on_edge = _nearest_on_edges(corners, pixels)
+    squared, on_edge = nearest_on_edges(corners[:, None], pixels)
     barycentric = torch.where(covers[..., None], screen, on_edge)
-    depth = 1.0 / (barycentric * inverse_depth[:, None]).sum(-1)
-    # Perspective-correct, so that a subdivided face interpolates to the same values.
-    shade = (barycentric * (inverse_depth * face_shade)[:, None]).sum(-1) * depth
+    depth, shade = interpolate(barycentric, inverse_depth[:, None], face_shade[:, None])
     return DenseFragments(torch.ones_like(covers), covers, squared, depth, shade)
 
 

@@ -47,7 +47,8 @@ class SoftRenderer(nn.Module):
         sigma: softness of outlines and edges [NDC^2].
         gamma: depth below which two surfaces blend, as a share of the cameras' `far - near`.
         shading: `"flat"` or `"smooth"` normals.
-        backend: `"warp"` kernels, or the dense PyTorch `"reference"`.
+        backend: `"warp"` kernels, the dense PyTorch `"reference"`, or `"pytorch3d"` if it is installed.
+        faces_per_pixel: of PyTorch3D, see `soft_rasterize`.
 
     References:
         Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1; Liu et al., "Soft Rasterizer", ICCV 2019. What differs from the
@@ -64,6 +65,7 @@ class SoftRenderer(nn.Module):
         gamma: float = 1e-3,
         shading: Shading = "flat",
         backend: Backend = "warp",
+        faces_per_pixel: int = 100,
     ) -> None:
         super().__init__()
         self.cameras = hemisphere_rig() if cameras is None else cameras
@@ -73,6 +75,7 @@ class SoftRenderer(nn.Module):
         self.gamma = gamma
         self.shading: Shading = shading
         self.backend: Backend = backend
+        self.faces_per_pixel = faces_per_pixel
 
     def forward(self, meshes: Meshes, cameras: Cameras | None = None) -> Views:
         """Render every mesh from every camera (of the rig, or of `cameras`: a part of it, say)."""
@@ -94,6 +97,7 @@ class SoftRenderer(nn.Module):
                 far=cameras.far,
                 clip=cameras.clip,
                 backend=self.backend,
+                faces_per_pixel=self.faces_per_pixel,
             )
         shape = (len(meshes), len(cameras), self.image_size, self.image_size)
         return Views(
@@ -125,6 +129,7 @@ class SoftRenderer(nn.Module):
             gamma=self.gamma,
             shading=self.shading,
             backend=self.backend,
+            faces_per_pixel=self.faces_per_pixel,
         )
 
     def settings(self) -> dict[str, object]:

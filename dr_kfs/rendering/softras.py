@@ -26,7 +26,7 @@ distance to the surface alone, and inner contours fade as the outer ones do. All
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -36,7 +36,7 @@ from dr_kfs.rendering import _softras_launch as launch
 from dr_kfs.rendering import _softras_reference as reference
 from dr_kfs.rendering._softras_reference import padded_width
 
-Backend = Literal["warp", "reference"]
+Backend = Literal["warp", "reference", "pytorch3d"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def soft_rasterize(
     far: float = 3.332,
     clip: float = 0.2132,
     backend: Backend = "warp",
+    faces_per_pixel: int = 100,
 ) -> RasterizedViews:
     """Render T views of triangles that are already projected; see the module's docstring for the formula.
 
@@ -77,10 +78,13 @@ def soft_rasterize(
         gamma: depth below which two surfaces blend [world units].
         far: depth of the background [world units].
         clip: faces with a corner at or nearer than this depth [world units] are dropped.
-        backend: `"warp"` (CPU and CUDA kernels) or `"reference"` (dense PyTorch, slow: the oracle of the tests).
+        backend: `"warp"` (CPU and CUDA kernels), `"reference"` (dense PyTorch, slow: the oracle of the tests) or
+            `"pytorch3d"` (its rasterizer, if it is installed; float32, slow).
+        faces_per_pixel: of PyTorch3D; more faces at a pixel are an error. The others have no such limit.
 
     Raises:
         ValueError: counts that do not sum to R; sizes or softness that are not positive.
+        ImportError: PyTorch3D is asked for and not installed.
     """
     if sum(face_counts) != face_ndc.shape[0]:
         raise ValueError(f"face_counts sums to {sum(face_counts)}, but there are {face_ndc.shape[0]} faces.")
@@ -91,14 +95,18 @@ def soft_rasterize(
     if face_ndc.dtype not in (torch.float32, torch.float64):
         face_ndc = face_ndc.float()
     face_shade = face_shade.to(face_ndc.dtype)
-    if backend == "reference":
-        views = [
-            reference.rasterize_view(ndc, shade, image_size=image_size, sigma=sigma, gamma=gamma, far=far, clip=clip)
-            for ndc, shade in zip(face_ndc.split(face_counts), face_shade.split(face_counts), strict=True)
-        ]
+    if backend in ("reference", "pytorch3d"):
+        settings: dict[str, Any] = {"image_size": image_size, "sigma": sigma, "gamma": gamma, "far": far, "clip": clip}
+        rasterize_view: Any = reference.rasterize_view
+        if backend == "pytorch3d":
+            from dr_kfs.rendering import pytorch3d_backend
+
+            rasterize_view, settings["faces_per_pixel"] = pytorch3d_backend.rasterize_view, faces_per_pixel
+        rows = zip(face_ndc.split(face_counts), face_shade.split(face_counts), strict=True)
+        views = [rasterize_view(ndc, shade, **settings) for ndc, shade in rows]
         return RasterizedViews(*(torch.stack(images) for images in zip(*views, strict=True)))
     if backend != "warp":
-        raise ValueError(f'backend must be "warp" or "reference", got {backend!r}.')
+        raise ValueError(f'backend must be "warp", "reference" or "pytorch3d", got {backend!r}.')
     image, alpha, depth, *_ = _soft_rasterize(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
     return RasterizedViews(image, alpha, depth)
 
@@ -185,3 +193,13 @@ def _backward(ctx, grad_image, grad_alpha, grad_depth, *_):  # type: ignore[no-u
 
 
 _soft_rasterize.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _refuse_second_derivative(ctx, *grads):  # type: ignore[no-untyped-def]
+    raise RuntimeError(
+        "soft_rasterize is differentiable once: its gradient was asked for a gradient. Leave out create_graph=True, or "
+        'use backend="reference", which is plain PyTorch.'
+    )
+
+
+_soft_rasterize_backward.register_autograd(_refuse_second_derivative)

@@ -1,5 +1,8 @@
 """Meshes to views: shading, sizes, degenerate faces, gradients through position, depth and shade."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -108,6 +111,26 @@ class TestSoftRenderer:
             mixed = renderer(chair).images
         assert mixed.dtype == torch.float32
         assert torch.equal(mixed, plain)
+
+    def test_compiles_without_a_break(self):
+        """In an interpreter of its own: the tests' type checks are no part of the library."""
+        code = """
+import torch
+from dr_kfs import SoftRenderer, hemisphere_rig, icosphere, normalize
+
+sphere = normalize(icosphere(1))
+renderer = SoftRenderer(cameras=hemisphere_rig()[[1, 10]], image_size=32)
+results = []
+for render in (renderer, torch.compile(renderer, fullgraph=True, backend="aot_eager")):
+    vertices = sphere.vertices.clone().requires_grad_()
+    images = render(sphere.with_vertices(vertices)).images
+    results.append((images.detach(), torch.autograd.grad(images.square().sum(), vertices)[0]))
+for plain, fast in zip(*results, strict=True):
+    torch.testing.assert_close(fast, plain)
+print("equal")
+"""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "equal\n", done.stderr
 
     @pytest.mark.parametrize("kind", ["translation", "scale"])
     def test_image_loss_recovers_a_motion(self, chair, kind):

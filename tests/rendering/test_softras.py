@@ -131,7 +131,7 @@ class TestGradient:
         ndc, shade = (tensor.requires_grad_() for tensor in soup(4))
         views = soft_rasterize(ndc, shade, [4], **KWARGS)
         (first,) = torch.autograd.grad(views.image.sum(), ndc, create_graph=True)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(RuntimeError, match="differentiable once"):
             first.sum().backward()
 
 
