@@ -15,11 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dr_kfs._sides import Side
 from dr_kfs.geometry import Meshes
-from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan
-
-Side: TypeAlias = "Meshes | ShapeCode"
 
 
 @dataclass(frozen=True)

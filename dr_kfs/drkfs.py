@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews, Side
+from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews
+from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, Direction, SeenShape
-from dr_kfs.descriptors import HardNetDescriptor, extract_patches, patch_grid
+from dr_kfs.descriptors import HardNetDescriptor, ViewDescriptor, extract_patches, patch_grid
+from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
-from dr_kfs.geometry import Frame, Meshes, as_meshes, bounding_frame, normalize
+from dr_kfs.geometry import Frame, Meshes, as_meshes, normalize
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses._mesh_topology import Reduction, reduce_items
 from dr_kfs.matching import LocalizedMatcher, PatchMatches, weighted_similarity
 from dr_kfs.rendering import SoftRenderer
-from dr_kfs.shape_code import ShapeCode, check_same_settings
+from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan, plan_step
-
-Normalization = Literal["target", "each", "none"]
-Shape = Any
-"""`Meshes`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those."""
 
 
 class DRKFSLoss(nn.Module):
@@ -52,7 +50,8 @@ class DRKFSLoss(nn.Module):
     Args:
         renderer: `(Meshes, Cameras) -> Views`; `SoftRenderer()`.
         detector: images (B, V, H, W) to PoI maps of the same size; `GHHDetector()`.
-        descriptor: PoI patches (K, 32, 32) to descriptors (K, D); `HardNetDescriptor()`.
+        descriptor: PoI patches (K, 32, 32) to descriptors (K, D), or a `ViewDescriptor`, or the name of HardNet
+            weights (`"hardnet-liberty"`); `HardNetDescriptor()`.
         matcher: two (B, V, P, D) to `PatchMatches`; `LocalizedMatcher()`.
         normalize: `"target"` maps both shapes with the target's box (centre to the origin, diagonal to 1), so that a
             value does not depend on units; `"each"` every shape with its own; `"none"` trusts the caller.
@@ -80,7 +79,7 @@ class DRKFSLoss(nn.Module):
         *,
         renderer: nn.Module | None = None,
         detector: nn.Module | None = None,
-        descriptor: nn.Module | None = None,
+        descriptor: nn.Module | str | None = None,
         matcher: nn.Module | None = None,
         normalize: Normalization = "target",
         reduction: Reduction = "mean",
@@ -101,7 +100,8 @@ class DRKFSLoss(nn.Module):
         # Any: an injected stage is whatever module keeps the contract above.
         self.renderer: Any = SoftRenderer() if renderer is None else renderer
         self.detector: Any = GHHDetector() if detector is None else detector
-        self.descriptor: Any = HardNetDescriptor() if descriptor is None else descriptor
+        descriptor = DEFAULT_DESCRIPTOR if descriptor is None else descriptor
+        self.descriptor: Any = HardNetDescriptor(descriptor) if isinstance(descriptor, str) else descriptor
         self.matcher: Any = LocalizedMatcher() if matcher is None else matcher
         self.normalize: Normalization = normalize
         self.reduction: Reduction = reduction
@@ -158,7 +158,7 @@ class DRKFSLoss(nn.Module):
         """
         meshes = as_meshes(shape)
         if frame is None:
-            frame = self._own_frame(meshes)
+            frame = own_frame(meshes, self.normalize)
         meshes = normalize(meshes, frame)
         parts = [self._describe(look) for look in self._looks(meshes)]
         return ShapeCode(
@@ -195,12 +195,8 @@ class DRKFSLoss(nn.Module):
         Raises:
             ValueError: not even one view of one shape fits into `max_memory`.
         """
-        sides = [
-            self._accept(side, name)
-            for side, name in ((predicted, "predicted"), (target, "target"))
-            if side is not None
-        ]
-        return self._plan(sides[0], sides[-1])
+        ours = accept_side(predicted, "predicted", self.code_settings())
+        return self._plan(ours, ours if target is None else accept_side(target, "target", self.code_settings()))
 
     @property
     def view_count(self) -> int:
@@ -236,6 +232,9 @@ class DRKFSLoss(nn.Module):
         if isinstance(look, DescribedViews):
             return look
         patches = extract_patches(look.poi)
+        weights = patches.mean((-2, -1))
+        if isinstance(self.descriptor, ViewDescriptor):
+            return DescribedViews(self.descriptor.describe_views(look.images), weights)
         blank = self._blank_descriptor(patches.dtype, patches.device)
         touched = patches.detach().flatten(0, 2).amax((-2, -1)) > 0
         index = touched.nonzero().squeeze(1)
@@ -243,7 +242,7 @@ class DRKFSLoss(nn.Module):
         if len(index):
             described = self.descriptor(patches.flatten(0, 2)[index]).to(descriptors.dtype)
             descriptors = descriptors.index_copy(0, index, described)
-        return DescribedViews(descriptors.view(*patches.shape[:3], -1), patches.mean((-2, -1)))
+        return DescribedViews(descriptors.view(*patches.shape[:3], -1), weights)
 
     def _blank_descriptor(self, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "1 D"]:
         key = (dtype, device)
@@ -279,41 +278,10 @@ class DRKFSLoss(nn.Module):
             parts.append(SeenShape(described.descriptors, described.weights, *pictures))
         return SeenShape.cat(parts)
 
-    # -- what comes in -------------------------------------------------------------------------------------------
+    # -- what comes in, and how it is cut up -------------------------------------------------------------------
 
     def _in_one_frame(self, predicted: Shape, target: Shape) -> tuple[Side, Side]:
-        """Both sides checked and normalised; codes keep the frame they have."""
-        ours = self._accept(predicted, "predicted")
-        theirs = self._accept(target, "target")
-        if len(theirs) not in (len(ours), 1):
-            raise ValueError(
-                f"predicted holds {len(ours)} shapes and target {len(theirs)}; they must be equal, or the target one."
-            )
-        their_frame = theirs.frame if isinstance(theirs, ShapeCode) else self._own_frame(theirs)
-        if isinstance(ours, ShapeCode):
-            same_frame = self.normalize == "each" or ours.frame.allclose(their_frame)
-            if not same_frame:
-                raise ValueError(
-                    "The predicted code was normalised in another frame than the target. Encode it in the target's: "
-                    "`loss_fn.encode(predicted, frame=target_code.frame)`."
-                )
-        else:
-            frame = their_frame if self.normalize == "target" else self._own_frame(ours)
-            ours = normalize(ours, _expanded(frame, len(ours)))
-        if not isinstance(theirs, ShapeCode):
-            theirs = normalize(theirs, their_frame)
-        return ours, theirs
-
-    def _accept(self, shape: Shape, name: str) -> Side:
-        if isinstance(shape, ShapeCode):
-            check_same_settings(shape.settings, self.code_settings(), f"The {name} code", "this loss")
-            return shape
-        return as_meshes(shape)
-
-    def _own_frame(self, meshes: Meshes) -> Frame:
-        if self.normalize == "none":
-            return Frame.identity(len(meshes), device=meshes.device)
-        return bounding_frame(meshes)
+        return sides_in_one_frame(predicted, target, normalization=self.normalize, settings=self.code_settings())
 
     def _chunked_step(self, ours: Side, theirs: Side, views: list[int]) -> ChunkedStep:
         self._blank = None  # an injected descriptor may have learned since
@@ -340,7 +308,7 @@ class DRKFSLoss(nn.Module):
             image_size=image_size,
             patches=patch_grid(image_size) ** 2,
             faces=max(faces, default=0),
-            device=_device_of(ours),
+            device=device_of(ours),
             view_chunk=self.view_chunk,
             max_memory=self.max_memory,
         )
@@ -358,10 +326,6 @@ def _settings(module: nn.Module) -> dict[str, object]:
     if describe is not None:
         return describe()
     return {"type": f"{type(module).__module__}.{type(module).__qualname__}"}
-
-
-def _expanded(frame: Frame, count: int) -> Frame:
-    return Frame(center=frame.center.expand(count, 3), scale=frame.scale.expand(count))
 
 
 @functools.cache
@@ -382,9 +346,5 @@ def drkfs_distance(
     >>> values = drkfs_distance(predicted, target, reduction="none")      # (B,)
     """
     if loss is None:
-        loss = _default_loss(normalize, _device_of(predicted))
+        loss = _default_loss(normalize, device_of(predicted))
     return loss(predicted, target, reduction=reduction)
-
-
-def _device_of(shape: Shape) -> torch.device:
-    return shape.descriptors.device if isinstance(shape, ShapeCode) else as_meshes(shape).device

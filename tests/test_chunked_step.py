@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, hemisphere_rig, icosphere
+from dr_kfs.descriptors import BackboneDescriptor
 from dr_kfs.step_plan import plan_step
 
 STEP = {"batch": 4, "view_count": 25, "image_size": 256, "patches": 225, "faces": 5000}
@@ -117,3 +118,28 @@ class TestViewsPerStep:
     def test_impossible_counts(self, small_loss, count):
         with pytest.raises(ValueError, match=r"views_per_step must be in 1\.\.4"):
             DRKFSLoss(renderer=small_loss.renderer, views_per_step=count)
+
+
+class TestViewDescriptor:
+    def test_keeps_the_laws(self, small_loss, shapes):
+        """A network on whole views instead of patches: identity, codes, and the fused gradient."""
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 8, stride=8), torch.nn.Tanh())
+        descriptor = BackboneDescriptor(network)
+        batch, sphere = (shape.to(dtype=torch.float64) for shape in shapes)
+        gradients = []
+        for fused in (True, False):
+            loss = DRKFSLoss(renderer=small_loss.renderer, descriptor=descriptor, reduction="none", fused=fused)
+            vertices = batch.vertices.clone().requires_grad_()
+            values = loss(batch.with_vertices(vertices), sphere)
+            values.sum().backward()
+            gradients.append(vertices.grad)
+        assert values.min() > 0
+        torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-12)
+        assert loss(sphere, sphere).abs().max() < 1e-15
+        torch.testing.assert_close(loss(batch, loss.encode(sphere)), values.detach(), rtol=1e-9, atol=0)
+
+    def test_hardnet_by_name_is_never_replaced(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("DR_KFS_CACHE", str(tmp_path))
+        with pytest.raises(ValueError, match='"hardnet-liberty" are not in the cache'):
+            DRKFSLoss(descriptor="hardnet-liberty")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dr_kfs.descriptors.hardnet_layout import PADDINGS, STRIDES, fold_batch_norm
 from dr_kfs.descriptors.patches import normalize_patches
-from dr_kfs.weights import load_weights, weights_fingerprint
+from dr_kfs.descriptors.published import PUBLISHED, load_published
+from dr_kfs.weights import PICKLES, SUFFIX, available_weights, load_weights, weights_entry, weights_fingerprint
 
 DEFAULT_DESCRIPTOR = "hardnet-shapes"
 Precision = Literal["float32", "bfloat16"]
-STRIDES = (1, 1, 2, 1, 2, 1, 1)
-PADDINGS = (1, 1, 1, 1, 1, 1, 0)
-BATCH_NORM_EPS = 1e-5
 
 
 class HardNetDescriptor(nn.Module):
@@ -27,19 +26,29 @@ class HardNetDescriptor(nn.Module):
     there and folded here. They are buffers that are neither parameters nor in `state_dict()`, and the module behaves
     the same in `train()` and `eval()`.
 
+    `"hardnet-liberty"` and `"hardnet++"` are the published weights, trained on photographs. They are read from the
+    cache that `fetch_published` fills, never downloaded here:
+
+        >>> fetch_published("hardnet-liberty")  # once
+        >>> descriptor = HardNetDescriptor("hardnet-liberty")
+
     Args:
-        weights: a registered name or the path of a `.safetensors` file in kornia's layout.
-        floor: of the patch normalisation, see `normalize_patches`.
-        kornia_compat: normalise patches as kornia does, see `normalize_patches`.
+        weights: a registered name, a published one, or the path of a `.safetensors` file in kornia's layout.
+        floor: of the patch normalisation, see `normalize_patches`; not used with `kornia_compat`.
+        kornia_compat: normalise patches as kornia does, see `normalize_patches`. None: True for published weights,
+            False for others. A published name thus gives the published values, of patches as the network was trained
+            on. Its gradient then takes mean and deviation as constants: it is not the gradient of the value, and is
+            up to 3e5 on faint patches. With False it is exact, and the values are another metric's.
         precision: of the convolutions. `"bfloat16"` is faster where the machine has units for it (AVX-512 BF16, AMX,
             tensor cores) and rounds each activation to 8 bits; codes of different precisions are not comparable.
 
     Raises:
-        ValueError: unknown, missing or altered weights, or tensors that are not HardNet's.
+        ValueError: unknown, missing or altered weights, published ones that were not fetched, or tensors that are
+            not HardNet's.
 
     References:
-        Mishchuk et al., "Working hard to know your neighbor's margins", NeurIPS 2017. The paper's weights were trained
-        on photographs (UBC PhotoTour); ours on PoI maps of rendered shapes.
+        Mishchuk et al., "Working hard to know your neighbor's margins", NeurIPS 2017. The published weights were
+        trained on photographs (UBC PhotoTour); ours on PoI maps of rendered shapes.
     """
 
     def __init__(
@@ -47,7 +56,7 @@ class HardNetDescriptor(nn.Module):
         weights: str = DEFAULT_DESCRIPTOR,
         *,
         floor: float = 1e-2,
-        kornia_compat: bool = False,
+        kornia_compat: bool | None = None,
         precision: Precision = "float32",
     ) -> None:
         super().__init__()
@@ -55,10 +64,10 @@ class HardNetDescriptor(nn.Module):
             raise ValueError(f'precision must be "float32" or "bfloat16", got {precision!r}.')
         self.precision: Precision = precision
         self.weights = weights
-        self.fingerprint = weights_fingerprint(weights)
+        tensors, self.fingerprint = _read_weights(weights)
         self.floor = floor
-        self.kornia_compat = kornia_compat
-        for layer, (kernel, bias) in enumerate(fold_batch_norm(load_weights(weights), name=weights)):
+        self.kornia_compat = weights in PUBLISHED if kornia_compat is None else kornia_compat
+        for layer, (kernel, bias) in enumerate(fold_batch_norm(tensors, name=weights)):
             kernel = kernel.contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"kernel_{layer}", kernel, persistent=False)
             self.register_buffer(f"bias_{layer}", bias, persistent=False)
@@ -83,7 +92,7 @@ class HardNetDescriptor(nn.Module):
         """What the result depends on, JSON-able."""
         return {
             "type": "HardNetDescriptor",
-            "weights": self.weights,
+            "weights": Path(self.weights).name,  # where a file lies does not matter, its fingerprint does
             "fingerprint": self.fingerprint,
             "floor": self.floor,
             "kornia_compat": self.kornia_compat,
@@ -91,22 +100,14 @@ class HardNetDescriptor(nn.Module):
         }
 
 
-def fold_batch_norm(tensors: Mapping[str, Tensor], *, name: str) -> list[tuple[Tensor, Tensor]]:
-    """(kernel, bias) of the seven convolutions of a kornia-layout HardNet, batch normalisation folded in.
-
-    `BN(W * x) = (W / sqrt(var + eps)) * x - mean / sqrt(var + eps)`: HardNet's batch normalisation has no learned
-    scale or shift, and its convolutions no bias.
-    """
-    folded = []
-    for layer in range(len(STRIDES)):
-        # kornia's Sequential: conv, BN, ReLU, repeated; a dropout stands before the last convolution.
-        index = 3 * layer + (1 if layer == len(STRIDES) - 1 else 0)
-        try:
-            kernel = tensors[f"features.{index}.weight"].float()
-            mean = tensors[f"features.{index + 1}.running_mean"].float()
-            variance = tensors[f"features.{index + 1}.running_var"].float()
-        except KeyError as missing:
-            raise ValueError(f'The weights "{name}" are not HardNet\'s: {missing.args[0]!r} is missing.') from None
-        inverse = (variance + BATCH_NORM_EPS).rsqrt()
-        folded.append((kernel * inverse[:, None, None, None], -mean * inverse))
-    return folded
+def _read_weights(weights: str) -> tuple[dict[str, Tensor], str]:
+    """Tensors and fingerprint of registered or published weights, or of a file."""
+    if weights in PUBLISHED:
+        return load_published(weights), PUBLISHED[weights].fingerprint
+    if not weights.endswith((SUFFIX, *PICKLES)) and weights not in available_weights():
+        registered = [name for name in available_weights() if weights_entry(name).kind == "descriptor"]
+        raise ValueError(
+            f'Unknown weights "{weights}": expected {", ".join(registered)}, {", ".join(sorted(PUBLISHED))}, or the '
+            f"path of a {SUFFIX} file."
+        )
+    return load_weights(weights), weights_fingerprint(weights)

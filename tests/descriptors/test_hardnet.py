@@ -1,5 +1,7 @@
 """HardNet with folded batch normalisation against kornia's."""
 
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -61,3 +63,16 @@ class TestHardNetDescriptor:
         save_file({"a": torch.zeros(2)}, path)
         with pytest.raises(ValueError, match=r"are not HardNet's: 'features\.0\.weight' is missing"):
             HardNetDescriptor(str(path))
+
+    def test_unknown_name_lists_the_known_ones(self):
+        with pytest.raises(ValueError, match=r'"hardnet_liberty": expected hardnet-shapes, .*hardnet-liberty, or the'):
+            HardNetDescriptor("hardnet_liberty")
+
+    def test_settings_do_not_depend_on_where_the_file_lies(self, kornia_hardnet, tmp_path):
+        _, path = kornia_hardnet
+        (tmp_path / "elsewhere").mkdir()
+        copy = shutil.copy(path, tmp_path / "elsewhere")
+        settings = HardNetDescriptor(str(path)).settings()
+        assert settings == HardNetDescriptor(str(copy)).settings()
+        assert settings["weights"] == "random.safetensors"
+        assert settings["kornia_compat"] is False
