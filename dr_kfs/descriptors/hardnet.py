@@ -68,6 +68,10 @@ class HardNetDescriptor(nn.Module):
         self.floor = floor
         self.kornia_compat = weights in PUBLISHED if kornia_compat is None else kornia_compat
         for layer, (kernel, bias) in enumerate(fold_batch_norm(tensors, name=weights)):
+            if layer == 0:  # a second, empty channel; see `forward`
+                kernel = nn.functional.pad(kernel, (0, 0, 0, 0, 0, 1))
+            if precision == "bfloat16":
+                kernel, bias = kernel.bfloat16(), bias.bfloat16()
             kernel = kernel.contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"kernel_{layer}", kernel, persistent=False)
             self.register_buffer(f"bias_{layer}", bias, persistent=False)
@@ -75,15 +79,16 @@ class HardNetDescriptor(nn.Module):
     def forward(self, patches: Float[Tensor, "K 32 32"]) -> Float[Tensor, "K 128"]:
         """Unit descriptors of PoI patches."""
         x = normalize_patches(patches, floor=self.floor, kornia_compat=self.kornia_compat)
-        x = x.unsqueeze(1).contiguous(memory_format=torch.channels_last)
         if self.precision == "bfloat16":
             x = x.bfloat16()
+        # With one channel, channels-last is no order of memory, and every later layer would be copied into it.
+        x = nn.functional.pad(x.unsqueeze(-1), (0, 1)).movedim(-1, 1)
         last = len(STRIDES) - 1
         for layer, (stride, padding) in enumerate(zip(STRIDES, PADDINGS, strict=True)):
             kernel, bias = getattr(self, f"kernel_{layer}"), getattr(self, f"bias_{layer}")
             x = nn.functional.conv2d(x, kernel.to(x.dtype), bias.to(x.dtype), stride=stride, padding=padding)
             if layer < last:
-                x = nn.functional.relu(x)
+                x = nn.functional.relu(x, inplace=True)  # the convolution needs its input only, not its output
         if x.dtype in (torch.bfloat16, torch.float16):
             x = x.float()
         return nn.functional.normalize(x.flatten(1), dim=1, eps=1e-8)
