@@ -25,7 +25,8 @@ _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(name: str) -> str:
-    return (_SOURCES / "softras_lanes.h").read_text("utf-8") + (_SOURCES / name).read_text("utf-8")
+    parts = ("lanes.h", "face_lanes.h", "softras_lanes.h", name)
+    return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
 
 
 @functools.cache

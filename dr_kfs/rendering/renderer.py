@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
+from dr_kfs.rendering._compositing_reference import softras_reach
+from dr_kfs.rendering._softras_reference import reach as surface_reach
 from dr_kfs.rendering.cameras import Cameras, hemisphere_rig
+from dr_kfs.rendering.compositing import composite_softras, composite_translucent
+from dr_kfs.rendering.fragments import soft_fragments
 from dr_kfs.rendering.lighting import Lighting, Shading, shade_corners
-from dr_kfs.rendering.softras import Backend, soft_rasterize
+from dr_kfs.rendering.softras import Backend, RasterizedViews, soft_rasterize
 
+Coverage = Literal["surface", "softras"]
 DEGENERATE = 1e-7
 """Twice the area over the squared longest edge below which a face is a line or a point, and is not drawn."""
 
@@ -47,6 +53,7 @@ class SoftRenderer(nn.Module):
         sigma: softness of outlines and edges [NDC^2].
         gamma: depth below which two surfaces blend, as a share of the cameras' `far - near`.
         shading: `"flat"` or `"smooth"` normals.
+        coverage: `"surface"`, or `"softras"`: the original formula, with its seams, for comparison.
         backend: `"warp"` kernels, the dense PyTorch `"reference"`, or `"pytorch3d"` if it is installed.
         faces_per_pixel: of PyTorch3D, see `soft_rasterize`.
 
@@ -64,6 +71,7 @@ class SoftRenderer(nn.Module):
         sigma: float = 1e-5,
         gamma: float = 1e-3,
         shading: Shading = "flat",
+        coverage: Coverage = "surface",
         backend: Backend = "warp",
         faces_per_pixel: int = 100,
     ) -> None:
@@ -74,37 +82,86 @@ class SoftRenderer(nn.Module):
         self.sigma = sigma
         self.gamma = gamma
         self.shading: Shading = shading
+        if coverage not in ("surface", "softras"):
+            raise ValueError(f'coverage must be "surface" or "softras", got {coverage!r}.')
+        self.coverage: Coverage = coverage
         self.backend: Backend = backend
         self.faces_per_pixel = faces_per_pixel
 
-    def forward(self, meshes: Meshes, cameras: Cameras | None = None) -> Views:
-        """Render every mesh from every camera (of the rig, or of `cameras`: a part of it, say)."""
+    def forward(
+        self, meshes: Meshes, cameras: Cameras | None = None, *, face_opacity: Float[Tensor, " F"] | None = None
+    ) -> Views:
+        """Render every mesh from every camera.
+
+        Args:
+            meshes: B meshes, in the rig's frame.
+            cameras: instead of the rig's: a part of it, say.
+            face_opacity: of each face of the batch [0, 1], with gradient: how much of the light it stops, or the
+                probability that it is there. None: all faces are opaque, which is another formula, and faster; see
+                `dr_kfs.rendering.compositing` for this one.
+
+        Raises:
+            ValueError: opacities that are not one per face or not in [0, 1], or not with this coverage or backend.
+        """
         dtype = torch.float64 if meshes.dtype == torch.float64 else torch.float32
         cameras = (self.cameras if cameras is None else cameras).to(meshes.device, dtype)
+        if face_opacity is not None and len(face_opacity) != len(meshes.faces):
+            raise ValueError(
+                f"face_opacity has {len(face_opacity)} entries, the meshes have {len(meshes.faces)} faces."
+            )
         with torch.autocast(meshes.device.type, enabled=False):
-            vertices = meshes.vertices.to(dtype)
-            face_ndc, face_shade = self._project_and_shade(vertices, meshes.faces, cameras)
+            face_ndc, face_shade = self._project_and_shade(meshes.vertices.to(dtype), meshes.faces, cameras)
             starts = meshes.face_offsets
             items = [slice(starts[item], starts[item + 1]) for item in range(len(meshes))]
-            # Rows of the rasterizer: the faces of (item 0, view 0), (item 0, view 1), ...
-            rasterized = soft_rasterize(
-                torch.cat([face_ndc[:, item].flatten(0, 1) for item in items]),
-                torch.cat([face_shade[:, item].flatten(0, 1) for item in items]),
-                [item.stop - item.start for item in items for _ in range(len(cameras))],
-                image_size=self.image_size,
-                sigma=self.sigma,
-                gamma=self.gamma * (cameras.far - cameras.near),
-                far=cameras.far,
-                clip=cameras.clip,
-                backend=self.backend,
-                faces_per_pixel=self.faces_per_pixel,
-            )
+
+            def rows(values: Tensor) -> Tensor:
+                """(V, F, ...) to the rasterizer's order: the faces of (item 0, view 0), (item 0, view 1), ..."""
+                return torch.cat([values[:, item].flatten(0, 1) for item in items])
+
+            opacity = None if face_opacity is None else rows(face_opacity.to(dtype).expand(len(cameras), -1))
+            counts = [item.stop - item.start for item in items for _ in range(len(cameras))]
+            rasterized = self._rasterize(rows(face_ndc), rows(face_shade), counts, opacity, cameras)
         shape = (len(meshes), len(cameras), self.image_size, self.image_size)
         return Views(
             images=rasterized.image.view(shape),
             alpha=rasterized.alpha.view(shape),
             depth=rasterized.depth.view(shape),
         )
+
+    def _rasterize(
+        self, face_ndc: Tensor, face_shade: Tensor, counts: list[int], opacity: Tensor | None, cameras: Cameras
+    ) -> RasterizedViews:
+        gamma = self.gamma * (cameras.far - cameras.near)
+        if opacity is None and self.coverage == "surface":
+            return soft_rasterize(
+                face_ndc,
+                face_shade,
+                counts,
+                image_size=self.image_size,
+                sigma=self.sigma,
+                gamma=gamma,
+                far=cameras.far,
+                clip=cameras.clip,
+                backend=self.backend,
+                faces_per_pixel=self.faces_per_pixel,
+            )
+        if self.backend == "pytorch3d" or (opacity is not None and self.coverage == "softras"):
+            raise ValueError(
+                'face_opacity and coverage="softras" need backend="warp" or "reference", and do not go together.'
+            )
+        reach = softras_reach(self.sigma) if self.coverage == "softras" else surface_reach(self.sigma)
+        fragments = soft_fragments(
+            face_ndc,
+            face_shade,
+            counts,
+            image_size=self.image_size,
+            reach=reach,
+            clip=cameras.clip,
+            backend=self.backend,
+        )
+        if opacity is not None:
+            return composite_translucent(fragments, opacity, sigma=self.sigma, gamma=gamma, far=cameras.far)
+        return composite_softras(fragments, sigma=self.sigma, near=cameras.near, far=cameras.far)
 
     def _project_and_shade(self, vertices: Tensor, faces: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor]:
         """(V, F, 3, 3) projected corners and (V, F, 3) shades of all faces."""
@@ -128,6 +185,7 @@ class SoftRenderer(nn.Module):
             sigma=self.sigma * (self.image_size / image_size) ** 2,
             gamma=self.gamma,
             shading=self.shading,
+            coverage=self.coverage,
             backend=self.backend,
             faces_per_pixel=self.faces_per_pixel,
         )
@@ -141,4 +199,5 @@ class SoftRenderer(nn.Module):
             "sigma": self.sigma,
             "gamma": self.gamma,
             "shading": self.shading,
+            "coverage": self.coverage,
         }

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+import trimesh
 
 from dr_kfs import Lighting, Meshes, SoftRenderer, hemisphere_rig, icosphere, normalize
 from dr_kfs.datasets import generate
@@ -147,6 +148,78 @@ print("equal")
             loss.backward()
             optimizer.step()
         torch.testing.assert_close(parameter.detach(), truth, atol=0.01, rtol=0)
+
+
+class TestFaceOpacity:
+    def test_from_nothing_to_nearly_the_opaque_image(self, chair):
+        renderer = SoftRenderer(cameras=FRONT, image_size=64)
+        opaque = renderer(chair).images
+        ones = torch.ones(len(chair.faces))
+        assert renderer(chair, face_opacity=0 * ones).alpha.sum() == 0
+        # Outlines fade a little farther out; inside the images agree.
+        difference = (renderer(chair, face_opacity=ones).images - opaque).abs()
+        assert difference.mean() < 0.1 * opaque.mean()
+        assert difference.median() < 1e-3
+
+    def test_batch_equals_loop(self, chair):
+        sphere = normalize(icosphere(1))
+        renderer = SoftRenderer(cameras=hemisphere_rig()[[0, 24]], image_size=32)
+        opacities = [torch.rand(len(mesh.faces)) for mesh in (chair, sphere)]
+        together = renderer(Meshes.cat([chair, sphere]), face_opacity=torch.cat(opacities))
+        for item, mesh in enumerate((chair, sphere)):
+            assert torch.equal(together.images[item], renderer(mesh, face_opacity=opacities[item]).images[0])
+
+    def test_gradient_equals_the_reference_in_float64(self):
+        mesh = normalize(icosphere(1)).to(dtype=torch.float64)
+        mesh = mesh.with_vertices(mesh.vertices + 0.02 * torch.randn_like(mesh.vertices))
+        gradients = []
+        for backend in ("warp", "reference"):
+            renderer = SoftRenderer(cameras=hemisphere_rig()[[0, 10]], image_size=16, sigma=1e-3, backend=backend)
+            vertices = mesh.vertices.clone().requires_grad_()
+            opacity = torch.linspace(0.05, 0.95, len(mesh.faces), dtype=torch.float64).requires_grad_()
+            views = renderer(mesh.with_vertices(vertices), face_opacity=opacity)
+            (views.images.square().sum() + views.depth.sum() + views.alpha.sum()).backward()
+            gradients.append((vertices.grad, opacity.grad))
+        for kernel, reference in zip(*gradients, strict=True):
+            torch.testing.assert_close(kernel, reference, rtol=1e-7, atol=1e-9)
+
+    def test_a_face_in_front_gets_gradient_and_a_hidden_one_does_not(self):
+        """What makes parts grow: the opacity of a face that is not there yet has a gradient where it would be seen."""
+        square = torch.tensor([[-0.2, -0.2, 0.0], [0.2, -0.2, 0.0], [0.2, 0.2, 0.0], [-0.2, 0.2, 0.0]])
+        shifts = [torch.tensor([0.0, 0.0, z]) for z in (0.0, 0.1, -0.1)]  # a wall, before it, behind it
+        faces = torch.tensor([[0, 1, 2], [0, 2, 3]])
+        mesh = Meshes.from_list(
+            [torch.cat([square + shift for shift in shifts])], [torch.cat([faces + 4 * i for i in range(3)])]
+        )
+        opacity = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0, 0.0]).requires_grad_()
+        light = Lighting(direction=(0.0, 1.0, 0.0))
+        depth = SoftRenderer(cameras=FRONT, image_size=32, lighting=light)(mesh, face_opacity=opacity).depth
+        depth.sum().backward()
+        assert (opacity.grad[2:4] < -1).all()  # nearer
+        assert opacity.grad[4:].abs().max() < 0.01
+
+    @pytest.mark.parametrize(
+        ("settings", "count", "message"),
+        [
+            ({}, 3, "face_opacity has 3 entries, the meshes have 20 faces"),
+            ({"coverage": "softras"}, 20, "do not go"),
+        ],
+    )
+    def test_errors(self, settings, count, message):
+        with pytest.raises(ValueError, match=message):
+            SoftRenderer(cameras=FRONT, image_size=32, **settings)(icosphere(0), face_opacity=torch.ones(count))
+
+
+class TestSoftRasCoverage:
+    def test_depends_on_the_triangulation_and_ours_does_not(self, chair):
+        """The defect that DR-KFS cannot have: the same surface, every face in four."""
+        vertices, faces = trimesh.remesh.subdivide(chair.vertices.double().numpy(), chair.faces.numpy())
+        fine = Meshes.from_list([torch.tensor(vertices, dtype=torch.float32)], [torch.tensor(faces)])
+        changes = {}
+        for coverage in ("surface", "softras"):
+            renderer = SoftRenderer(cameras=FRONT, image_size=64, sigma=1e-4, coverage=coverage)
+            changes[coverage] = (renderer(fine).alpha - renderer(chair).alpha).abs().mean().item()
+        assert changes["softras"] > 100 * changes["surface"]
 
 
 class TestLighting:

@@ -1,0 +1,131 @@
+"""From tensors to the launches of the fragment kernels: count, scan, fill, and the backward."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dr_kfs.rendering._softras_launch import (
+    TILE,
+    _fill_tiles,
+    _in_lanes,
+    _reached_boxes,
+    _warp_arguments,
+    over_threads,
+)
+from dr_kfs.rendering._warp_runtime import quiet_warp
+
+MAX_FRAGMENTS = 2**31 - 1
+"""Offsets are int32."""
+
+
+def forward(
+    face_ndc: Tensor, face_shade: Tensor, face_counts: list[int], image_size: int, reach: float, clip: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Depth, shade, signed, share; starts and face; then, for the backward, the index of the faces: starts and rows."""
+    face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
+    views, pixels = len(face_counts), image_size * image_size
+    if _in_lanes(face_ndc) or views == 0:
+        index_starts = torch.tensor([0, *face_counts]).cumsum(0).int()
+        index = (index_starts, index_starts.new_empty(0))
+        numbers = [image_size, reach, clip]
+    else:
+        index = _fill_tiles(_reached_boxes(face_ndc, reach, clip), face_counts, image_size)
+        numbers = [image_size, reach]
+    scene = [face_ndc, face_shade, *index]
+
+    # The CPU kernels count patches of 4 x 2 pixels, which may end outside the image: in the margin.
+    counts = torch.zeros(views, pixels + image_size + 4, dtype=torch.int32, device=face_ndc.device)
+    _launch("count", scene, [*numbers, counts], views, image_size)
+    ends = counts[:, :pixels].flatten().cumsum(0)
+    total = int(ends[-1]) if views else 0
+    if total > MAX_FRAGMENTS:
+        raise ValueError(f"{total} fragments are more than {MAX_FRAGMENTS}: render fewer views at a time.")
+    starts = torch.zeros(views * pixels + 1, dtype=torch.int32, device=face_ndc.device)
+    starts[1:] = ends
+
+    face = starts.new_empty(total)
+    depth, shade, signed, share = (face_ndc.new_empty(total) for _ in range(4))
+    # The CPU kernels count up in place; a thread of the tile kernels keeps its count to itself.
+    first = starts[:-1].clone() if _in_lanes(face_ndc) else starts
+    _launch("fill", scene, [*numbers, first, face, depth, shade, signed, share], views, image_size)
+    return depth, shade, signed, share, starts, face, *index
+
+
+def backward(
+    face_ndc: Tensor,
+    face_shade: Tensor,
+    listed: tuple[Tensor, Tensor, Tensor, Tensor],
+    gradients: tuple[Tensor | None, Tensor | None, Tensor | None, Tensor | None],
+    image_size: int,
+    reach: float,
+    clip: float,
+) -> tuple[Tensor, Tensor]:
+    """Gradients of `face_ndc` and `face_shade`.
+
+    Args:
+        face_ndc: as in the forward.
+        face_shade: likewise.
+        listed: starts, face and the index of the faces, from the forward.
+        gradients: of depth, shade, signed and share (K,); None stands for zero.
+        image_size: as in the forward.
+        reach: likewise.
+        clip: likewise.
+    """
+    face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
+    starts, face, *index = listed
+    grads = [torch.zeros_like(face_ndc), torch.zeros_like(face_shade)]
+    incoming = [face_ndc.new_empty(0) if gradient is None else gradient.contiguous() for gradient in gradients]
+    views = (len(starts) - 1) // (image_size * image_size)
+    scene = [face_ndc, face_shade, *index]
+    if _in_lanes(face_ndc):
+        rest = [image_size, reach, clip, starts[:-1].clone(), *incoming, *grads]
+    else:
+        rest = [image_size, reach, starts, face, *incoming, *(grad.view(-1) for grad in grads)]
+    _launch("backward", scene, rest, views, image_size)
+    return grads[0], grads[1]
+
+
+def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: int) -> None:
+    """Run a kernel over all views: one launch on CUDA, on the current stream; on the CPU one task per view.
+
+    Args:
+        name: of the kernel.
+        scene: faces, shades and the index of the faces: its arguments before `first_view`.
+        rest: those after it.
+        views: how many.
+        size: side of the image [px].
+    """
+    if views == 0:
+        return
+    device, dtype = scene[0].device, scene[0].dtype
+    with quiet_warp() as wp:
+        if _in_lanes(scene[0]):
+            from dr_kfs.rendering._fragments_cpu_warp import fragment_cpu_kernels
+
+            kernels, threads_per_view, scene = fragment_cpu_kernels(), 1, scene[:3]
+        else:
+            from dr_kfs.rendering._fragments_warp import fragment_kernels
+
+            kernels = fragment_kernels(wp.float64 if dtype == torch.float64 else wp.float32)
+            threads_per_view = math.ceil(size / TILE) ** 2 * TILE**2
+        on_device = wp.device_from_torch(device)
+        kernel, before, after = getattr(kernels, name), _warp_arguments(scene), _warp_arguments(rest)
+
+        def run(first: int, count: int) -> None:
+            wp.launch(
+                kernel,
+                dim=count * threads_per_view,
+                inputs=[*before, first, *after],
+                device=on_device,
+                block_dim=TILE**2,
+            )
+
+        if on_device.is_cuda:
+            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
+                run(0, views)
+        else:
+            over_threads(lambda view: run(view, 1), views)

@@ -1,0 +1,30 @@
+// Eight numbers at a time: the vector arithmetic of all CPU kernels of this folder.
+//
+// This text stands at the top of the bodies of the kernels (Warp compiles function bodies), so it defines lambdas and
+// local types. Clang lowers the vector types to whatever the machine has: AVX-512, AVX2, NEON or scalars.
+
+typedef float Lanes __attribute__((ext_vector_type(8)));
+typedef int Mask __attribute__((ext_vector_type(8)));  // -1 where true
+typedef float Unaligned __attribute__((ext_vector_type(8), aligned(4)));
+
+const Lanes ZERO = 0.0f, ONE = 1.0f;
+const float LARGEST = 3.4e38f;  // NaN and infinity are not below it
+
+auto load = [](const float* from) { return (Lanes)(*(const Unaligned*)from); };
+auto store = [](float* to, Lanes values) { *(Unaligned*)to = values; };
+auto smaller = [](Lanes a, Lanes b) { return __builtin_elementwise_min(a, b); };
+auto larger = [](Lanes a, Lanes b) { return __builtin_elementwise_max(a, b); };
+auto any = [](Mask mask) { return __builtin_reduce_or(mask) != 0; };
+auto all = [](Mask mask) { return __builtin_reduce_and(mask) != 0; };
+auto sum = [](Lanes a) { return ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])); };
+
+// exp to 2e-7, arguments clamped to [-87, 60].
+auto exponential = [&](Lanes x) {
+    Lanes scaled = smaller(larger(x, (Lanes)(-87.0f)), (Lanes)(60.0f)) * 1.44269504f;
+    Lanes whole = __builtin_elementwise_floor(scaled + 0.5f);
+    Lanes f = scaled - whole;
+    Lanes power = 1.0f + f * (0.69314718f + f * (0.24022651f + f * (0.05550411f + f * (0.00961813f +
+                  f * (0.00133336f + f * 0.000154653f)))));
+    Mask exponent = (__builtin_convertvector(whole, Mask) + 127) << 23;
+    return power * __builtin_bit_cast(Lanes, exponent);
+};
