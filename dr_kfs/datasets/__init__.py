@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dr_kfs.datasets.cad_defects import DEFECTS, Defect, with_cad_defects
 from dr_kfs.datasets.procedural import (
     FAMILIES,
     LabelledShape,
@@ -10,5 +11,35 @@ from dr_kfs.datasets.procedural import (
     generate_many,
     style_options,
 )
+from dr_kfs.datasets.retriangulation import retriangulated
+from dr_kfs.datasets.splits import (
+    TEST_FAMILIES,
+    TEST_SEEDS,
+    TRAIN_FAMILIES,
+    TRAIN_SEEDS,
+    VALIDATION_FAMILIES,
+    VALIDATION_SEEDS,
+    Split,
+    split_of,
+)
 
-__all__ = ["FAMILIES", "LabelledShape", "Part", "generate", "generate_many", "style_options"]
+__all__ = [
+    "DEFECTS",
+    "FAMILIES",
+    "TEST_FAMILIES",
+    "TEST_SEEDS",
+    "TRAIN_FAMILIES",
+    "TRAIN_SEEDS",
+    "VALIDATION_FAMILIES",
+    "VALIDATION_SEEDS",
+    "Defect",
+    "LabelledShape",
+    "Part",
+    "Split",
+    "generate",
+    "generate_many",
+    "retriangulated",
+    "split_of",
+    "style_options",
+    "with_cad_defects",
+]

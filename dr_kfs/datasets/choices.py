@@ -14,7 +14,7 @@ import numpy as np
 
 from dr_kfs.datasets.outlines import Number
 
-__all__ = ["Choices", "Requirement", "StyleOptions"]
+__all__ = ["Choices", "Requirement", "StyleOptions", "part_stream"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,10 @@ class StyleOptions:
         option = next((name for name in self.options if name not in chosen), None)
         if option is None:
             return chosen
-        fitting = [word for word in self.options[option] if self._fits({**chosen, option: word})]
+        # What was chosen before agrees already: only rules about this option can fail now.
+        rules = [rule for rule in self.requirements if option in (rule.option, rule.other)]
+        words = self.options[option]
+        fitting = [word for word in words if all(rule.holds({**chosen, option: word}) for rule in rules)]
         while fitting:
             edges = np.cumsum([self.options[option][word] for word in fitting])
             drawn = _uniform(self.code, seed, option) * edges[-1]
@@ -80,9 +83,6 @@ class StyleOptions:
             if complete := self._complete(seed, {**chosen, option: word}):
                 return complete
         return None
-
-    def _fits(self, style: Mapping[str, str]) -> bool:
-        return all(rule.holds(style) for rule in self.requirements)
 
 
 class Choices:
@@ -116,3 +116,8 @@ class Choices:
 def _uniform(code: int, seed: int, name: str) -> float:
     stream = np.random.default_rng([code, seed, zlib.crc32(name.encode())])
     return float(stream.random())
+
+
+def part_stream(seed: int, name: str) -> np.random.Generator:
+    """Random numbers for an edit of one part, whatever other parts there are."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])

@@ -23,6 +23,8 @@ __all__ = [
     "rounded_path",
     "rounded_rectangle",
     "smooth",
+    "spline",
+    "vector",
 ]
 
 
@@ -31,6 +33,11 @@ Number = float | int
 
 Point = Sequence[Number] | np.ndarray
 """Three coordinates x, y, z."""
+
+
+def vector(x: Number, y: Number, z: Number) -> np.ndarray:
+    """Three coordinates as an array, to add to others."""
+    return np.array([x, y, z], dtype=np.float64)
 
 
 def circle(radius: Number, *, sides: int = 16) -> np.ndarray:
@@ -104,7 +111,7 @@ def bow(start: Point, stop: Point, rise: Point, *, steps: int = 8) -> np.ndarray
     return line + 4 * share * (1 - share) * np.asarray(rise)
 
 
-def rounded_path(points: Sequence[Point], radius: Number, *, steps: int = 5) -> np.ndarray:
+def rounded_path(points: Sequence[Point] | np.ndarray, radius: Number, *, steps: int = 5) -> np.ndarray:
     """Polyline through `points` whose inner corners are rounded by quadratic arcs reaching `radius` back."""
     corners = np.asarray(points, dtype=np.float64)
     path = [corners[:1]]
@@ -115,6 +122,23 @@ def rounded_path(points: Sequence[Point], radius: Number, *, steps: int = 5) -> 
         share = np.linspace(0, 1, steps + 1)[:, None]
         path.append(corner + (1 - share) ** 2 * reach_back * back + share**2 * reach_ahead * ahead)
     return np.concatenate([*path, corners[-1:]])
+
+
+def spline(points: Sequence[Point] | np.ndarray, *, steps: int = 4, closed: bool = False) -> np.ndarray:
+    """Smooth curve through `points` (K, D): a Catmull-Rom spline in `steps` chords from point to point.
+
+    An open curve has (K - 1) * steps + 1 points, a closed one K * steps, without a repeated last one.
+    """
+    knots = np.asarray(points, dtype=np.float64)
+    if closed:
+        knots = np.concatenate([knots[-1:], knots, knots[:2]])
+    else:
+        knots = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
+    t = (np.arange(steps) / steps)[None, :, None]
+    a, b, c, d = (knots[i : len(knots) - 3 + i, None] for i in range(4))
+    curve = b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
+    curve = curve.reshape(-1, knots.shape[1])
+    return curve if closed else np.concatenate([curve, knots[-2:-1]])
 
 
 def ear_clip(outline: np.ndarray) -> np.ndarray:

@@ -41,7 +41,10 @@ _AXES = {"x": 0, "y": 1, "z": 2}
 
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """A closed triangle mesh: (n, 3) float64 vertices and (m, 3) int64 faces with outward winding."""
+    """A triangle mesh: (n, 3) float64 vertices and (m, 3) int64 faces; closed, with outward winding.
+
+    Only what `open_surfaces` makes has a boundary, and no outside.
+    """
 
     vertices: np.ndarray
     faces: np.ndarray
@@ -301,7 +304,8 @@ def sweep(
     for i, tangent in enumerate(tangents):
         normal = normal - (normal @ tangent) * tangent
         normal = normal / np.linalg.norm(normal)
-        side = np.cross(normal, tangent)
+        (a, b, c), (d, e, f) = normal, tangent
+        side = np.array([b * f - c * e, c * d - a * f, a * e - b * d])  # np.cross, which is slow for one vector
         scaled = section * factors[i]
         rings[i] = path[i] + scaled[:, :1] * side + scaled[:, 1:] * normal
     return loft(rings, caps=ear_clip(section), closed=closed)

@@ -1,14 +1,17 @@
-"""Parametric chairs, tables, lamps, airplanes and cars with part labels.
+"""Parametric shapes of thirteen families with part labels: furniture, vehicles, vessels, instruments, living things.
 
     shape = generate("chair", 3, style={"legs": "four", "back": "slatted"})
     shape.part_names("leg_*")                        # ["leg_0", "leg_1", "leg_2", "leg_3"]
     broken = shape.without("leg_0")                  # what eyes notice at once
     thick = shape.scaled("leg_*", (1.3, 1.0, 1.3))   # what they forgive
 
-Each shape is about one unit large, y up, right-handed, its front towards +z and its left hand towards +x;
-chairs, tables, standing lamps and cars stand on y = 0. Every part is a closed mesh, or several, with outward
-faces; parts may overlap where they are joined, as in CAD models. The same (family, seed, style, sizes) gives
-the same bits.
+Each shape is about one unit large, y up, right-handed, its front towards +z and its left hand towards +x; all but
+airplanes and lamps that hang stand on y = 0. Every part is a closed mesh, or several, with outward faces, or an open
+surface: leaves and petals, sails and flags, straps, the skins of wings. Parts may overlap where they are joined, as
+in CAD models. The same (family, seed, style, sizes) gives the same bits.
+
+What is done to the triangles rather than to the parts is in `cad_defects` and `retriangulation`; which families and
+seeds are for training, validation and test, in `splits`.
 """
 
 from __future__ import annotations
@@ -21,7 +24,22 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from dr_kfs.datasets.choices import Choices, StyleOptions
-from dr_kfs.datasets.families import airplane, car, chair, lamp, table
+from dr_kfs.datasets.families import (
+    airplane,
+    bicycle,
+    cabinet,
+    car,
+    chair,
+    creature,
+    guitar,
+    lamp,
+    plant,
+    ship,
+    sofa,
+    table,
+    vessel,
+)
+from dr_kfs.datasets.mesh_adjacency import edge_pairs
 from dr_kfs.datasets.outlines import Number, Point
 from dr_kfs.datasets.primitives import Solid
 from dr_kfs.datasets.refinement import refine
@@ -32,10 +50,11 @@ if TYPE_CHECKING:
 __all__ = ["FAMILIES", "LabelledShape", "Part", "generate", "generate_many", "style_options"]
 
 _BUILDERS: dict[str, tuple[StyleOptions, Callable[[Choices], dict[str, Solid]]]] = {
-    module.OPTIONS.family: (module.OPTIONS, module.build) for module in (chair, table, lamp, airplane, car)
+    module.OPTIONS.family: (module.OPTIONS, module.build)
+    for module in (chair, table, lamp, airplane, car, cabinet, sofa, vessel, guitar, bicycle, ship, creature, plant)
 }
 FAMILIES: tuple[str, ...] = tuple(_BUILDERS)
-"""Names that `generate` accepts."""
+"""Names that `generate` accepts. It grows at its end; `splits` says which of them may be trained on."""
 
 Anchor = Literal["center", "base", "top", "origin"]
 
@@ -51,6 +70,10 @@ class Part:
     def bounds(self) -> np.ndarray:
         """(2, 3): smallest and largest corner of the bounding box."""
         return np.stack([self.vertices.min(axis=0), self.vertices.max(axis=0)])
+
+    def is_closed(self) -> bool:
+        """True where each edge joins two faces that are wound alike, so that the part has an inside."""
+        return 2 * len(edge_pairs(self.faces)) == 3 * len(self.faces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,12 +132,12 @@ class LabelledShape:
         gone = set(self.part_names(*patterns)) if patterns else set()
         if len(gone) == len(self.parts):
             raise ValueError(f"{list(patterns)} matches every part of this {self.family}: nothing would be left")
-        return self._edited("without", patterns, {n: part for n, part in self.parts.items() if n not in gone})
+        return self.edited("without", patterns, {n: part for n, part in self.parts.items() if n not in gone})
 
     def only(self, *patterns: str) -> LabelledShape:
         """The matching parts alone."""
         kept = self.part_names(*patterns)
-        return self._edited("only", patterns, {name: self.parts[name] for name in kept})
+        return self.edited("only", patterns, {name: self.parts[name] for name in kept})
 
     def moved(self, pattern: str, offset: Point) -> LabelledShape:
         """The matching parts shifted by `offset` (x, y, z)."""
@@ -169,7 +192,7 @@ class LabelledShape:
             length = float(np.ptp(part.vertices, axis=0).max())
             finer = refine(Solid(part.vertices, part.faces), length / steps)
             parts[name] = Part(name, _bend(finer.vertices, "xyz".index(axis), np.radians(degrees)), finer.faces)
-        return self._edited("bent", (pattern,), parts)
+        return self.edited("bent", (pattern,), parts)
 
     def refined(self, pattern: str = "*", *, longest: Number) -> LabelledShape:
         """The same surface with every edge of the matching parts cut down to `longest` or less."""
@@ -177,7 +200,7 @@ class LabelledShape:
         for name in self.part_names(pattern):
             finer = refine(Solid(parts[name].vertices, parts[name].faces), longest)
             parts[name] = Part(name, finer.vertices, finer.faces)
-        return self._edited("refined", (pattern,), parts)
+        return self.edited("refined", (pattern,), parts)
 
     def transformed(self, pattern: str, function: Callable[[np.ndarray], np.ndarray]) -> LabelledShape:
         """Each matching part with its vertices (n, 3) sent through `function`; it gets a copy."""
@@ -189,10 +212,11 @@ class LabelledShape:
                 wanted = before.vertices.shape
                 raise ValueError(f"function must return {wanted} vertices of part {name!r}, got {vertices.shape}")
             parts[name] = Part(name, vertices, before.faces)
-        return self._edited("transformed", (pattern,), parts)
+        return self.edited("transformed", (pattern,), parts)
 
-    def _edited(self, edit: str, patterns: Sequence[str], parts: dict[str, Part]) -> LabelledShape:
-        edits = [*self.parameters.get("edits", []), [edit, *patterns]]
+    def edited(self, edit: str, arguments: Sequence[object], parts: dict[str, Part]) -> LabelledShape:
+        """The shape with other `parts`, and the edit's name and JSON-able arguments added to its parameters."""
+        edits = [*self.parameters.get("edits", []), [edit, *arguments]]
         return replace(self, parameters={**self.parameters, "edits": edits}, parts=parts)
 
 
@@ -231,7 +255,16 @@ def generate(
 def generate_many(count: int, seed: int = 0, families: Sequence[str] = FAMILIES) -> Iterator[LabelledShape]:
     """`count` shapes, the families in turn, each shape with its own seed derived from `seed`.
 
-    The first n shapes do not depend on `count`.
+    The first n shapes do not depend on `count`. They do depend on `families`: where a sequence must stay the same
+    when families are added to the library, name them.
+
+    Args:
+        count: how many.
+        seed: of all the shapes' seeds; these have 32 bits and belong to no split.
+        families: in this order; by default all.
+
+    Raises:
+        ValueError: no family, or an unknown one.
     """
     names = list(families)
     for family in names:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from dr_kfs.datasets.mesh_adjacency import unique_edges
 from dr_kfs.datasets.outlines import Number
 from dr_kfs.datasets.primitives import Solid
 
-__all__ = ["refine"]
+__all__ = ["cut_edges", "refine"]
 
 
 def refine(solid: Solid, longest: Number, *, rounds: int = 8) -> Solid:
@@ -17,17 +18,36 @@ def refine(solid: Solid, longest: Number, *, rounds: int = 8) -> Solid:
     """
     vertices, faces = solid.vertices, solid.faces
     for _ in range(rounds):
-        edges = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
-        unique, inverse = np.unique(edges, axis=0, return_inverse=True)
-        lengths = np.linalg.norm(vertices[unique[:, 0]] - vertices[unique[:, 1]], axis=1)
+        edges, edge_of = unique_edges(faces)
+        lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
         cut = lengths > longest
         if not cut.any():
             break
-        middle = np.full(len(unique), -1)
-        middle[cut] = len(vertices) + np.arange(cut.sum())
-        vertices = np.concatenate([vertices, vertices[unique[cut]].mean(axis=1)])
-        faces = _split(faces, middle[inverse.reshape(-1, 3)])
+        vertices, faces = cut_edges(vertices, faces, edges, edge_of, cut, vertices[edges[cut]].mean(axis=1))
     return Solid(vertices, faces)
+
+
+def cut_edges(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    edges: np.ndarray,
+    edge_of: np.ndarray,
+    cut: np.ndarray,
+    points: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """New vertices and faces, with every edge where `cut` (E,) is true divided at its row of `points`.
+
+    Args:
+        vertices: (n, 3).
+        faces: (m, 3).
+        edges: (E, 2) of `unique_edges`, with `edge_of` (m, 3).
+        edge_of: see `edges`.
+        cut: (E,) bool, k of them true.
+        points: (k, 3) on these edges.
+    """
+    middle = np.full(len(edges), -1)
+    middle[cut] = len(vertices) + np.arange(cut.sum())
+    return np.concatenate([vertices, points]), _split(faces, middle[edge_of])
 
 
 def _split(faces: np.ndarray, middles: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 import trimesh
 
 from dr_kfs.datasets import outlines, primitives
+from dr_kfs.datasets.organic import limb
 from dr_kfs.datasets.primitives import Solid
 from dr_kfs.datasets.refinement import refine
 
@@ -28,6 +29,8 @@ SOLIDS = {
     "post": (primitives.post(BEND, CIRCLE, scales=np.linspace(1, 0.5, len(BEND))), None),
     "sheet": (primitives.sheet(np.array([[0, -1, 1], [1, -1, 1], [2, -0.5, 0.5]]), 0.1), None),
     "wing": (primitives.wing((((0, 0, 0), 1.0), ((2, 0.2, -0.5), 0.4))), None),
+    "limb": (limb([(0, 0, 0), (0, 0.5, 0.2), (0, 1, 0)], [0.1, 0.2, 0.05]), None),
+    "straight limb": (limb([(0, 0, 0), (0, 9, 0)], [1.0, 1.0], sides=256, smooth=False), None),
     "fin": (primitives.wing((((0, 0, 0), 1.0), ((0, 1, -0.5), 0.4)), upright=True), None),
 }
 
@@ -77,6 +80,31 @@ class TestRefine:
     def test_short_edges_stay(self):
         solid, _ = SOLIDS["box"]
         assert np.array_equal(refine(solid, 100).faces, solid.faces)
+
+
+class TestLimb:
+    def test_reaches_beyond_its_ends_by_a_rounded_cap(self):
+        solid = limb([(0, 0, 0), (0, 9, 0)], [1.0, 1.0], smooth=False)
+        low, high = solid.vertices[:, 1].min(), solid.vertices[:, 1].max()
+        assert -1 < low < -0.9
+        assert 9.9 < high < 10
+
+    def test_two_radii(self):
+        solid = limb([(0, 0, 0), (0, 0, 1), (0, 0, 2)], [(0.1, 0.3)] * 3, sides=16)
+        assert np.ptp(solid.vertices[:, 0]) == pytest.approx(0.2, rel=0.03)
+        assert np.ptp(solid.vertices[:, 1]) == pytest.approx(0.6, rel=0.03)
+
+
+class TestSpline:
+    @pytest.mark.parametrize("closed", [False, True])
+    def test_passes_through_its_points(self, closed):
+        curve = outlines.spline(ARROW, steps=5, closed=closed)
+        assert len(curve) == (20 if closed else 16)
+        assert np.allclose(curve[::5], ARROW)
+
+    def test_a_line_stays_a_line(self):
+        curve = outlines.spline([(0, 0, 0), (1, 2, 3), (2, 4, 6)])
+        assert np.allclose(curve, np.linspace(0, 1, 9)[:, None] * (2, 4, 6))
 
 
 class TestEarClip:
