@@ -1,4 +1,4 @@
-"""The command line: `dr-kfs compare`, `render`, `fit`, `doctor`."""
+"""The command line: `dr-kfs compare`, `render`, `fit`, `audit`, `fetch`, `doctor`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import typer
 from typer.core import TyperGroup
 
 from dr_kfs import __version__
+from dr_kfs.cli.audit import audit_command
 from dr_kfs.cli.compare import compare_command
 from dr_kfs.cli.doctor import doctor_command
+from dr_kfs.cli.fetch import fetch_command
 from dr_kfs.cli.fit import fit_command
 from dr_kfs.cli.render import render_command
 
@@ -67,7 +69,9 @@ def _options(
 
 app.command("compare")(compare_command)
 app.command("render")(render_command)
+app.command("fetch")(fetch_command)
 app.command("fit")(fit_command)
+app.command("audit")(audit_command)
 app.command("doctor")(doctor_command)
 
 
