@@ -8,11 +8,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dr_kfs.datasets import FAMILIES, generate
+from dr_kfs.datasets import generate
 from dr_kfs.geometry import normalize
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.training.detector_data import DEPTH_TOLERANCE, IMAGE_SIZE, dilate
 from dr_kfs.training.view_geometry import jittered_cameras, nearest_depth, project_visible, sample_at, unproject
+
+FAMILIES = ("chair", "table", "lamp", "airplane", "car")
+"""What the registered weights were trained on and scored with; the commands in `weights/README.md` make them again."""
 
 
 def average_precision(scores: Float[Tensor, " K"], positive: Bool[Tensor, " K"]) -> float:

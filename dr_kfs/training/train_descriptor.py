@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor, nn
 
-from dr_kfs.datasets import FAMILIES, generate
+from dr_kfs.datasets import generate
 from dr_kfs.descriptors import HardNetDescriptor
 from dr_kfs.descriptors.patches import normalize_patches
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.training.descriptor_data import VIEWS, Triplets, shape_triplets
-from dr_kfs.training.scores import average_precision, fpr_at_95_recall
+from dr_kfs.training.scores import FAMILIES, average_precision, fpr_at_95_recall
 from dr_kfs.training.train_detector import HELD_OUT
 from dr_kfs.weights import register_weights
 

@@ -21,10 +21,10 @@ from rich.progress import track
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dr_kfs.datasets import FAMILIES, generate
+from dr_kfs.datasets import generate
 from dr_kfs.keypoints.ghh import GHHDetector, group_signs
 from dr_kfs.training.detector_data import FIELD, LabelledPatches, label_shape
-from dr_kfs.training.scores import average_precision, repeatability
+from dr_kfs.training.scores import FAMILIES, average_precision, repeatability
 from dr_kfs.weights import register_weights
 
 HELD_OUT = 1_000_000
