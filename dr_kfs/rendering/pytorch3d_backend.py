@@ -106,8 +106,10 @@ def fragments_of_view(
 
 def _pytorch3d() -> tuple[Any, Any]:
     try:
-        from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
-        from pytorch3d.structures import Meshes
+        from pytorch3d.renderer.mesh.rasterize_meshes import (  # pyright: ignore[reportMissingImports] - optional
+            rasterize_meshes,
+        )
+        from pytorch3d.structures import Meshes  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             'backend="pytorch3d" needs PyTorch3D, which has no wheel for a current torch: build it from its source '
