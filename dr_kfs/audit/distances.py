@@ -240,7 +240,8 @@ DISTANCES: dict[str, Callable[..., Distance]] = {
         "alpha", renderer=front_silhouette_renderer(), name="silhouette-mse-2d", device=device
     ),
 }
-"""Built-in distances: how to make each. Those in "-2d" see one binary front view, as the paper's Table 5 does."""
+"""Built-in distances: how to make each. Those in "-2d" see one binary front view, as the paper's Table 5 does: bars
+behind others do not count, so that half of the bars gone can look like none."""
 
 
 def make_distance(name: str, *, device: str = "cpu") -> Distance:

@@ -48,7 +48,8 @@ class DistanceScores:
     """Table 5: removal / larger shift, at least 0 (the paper: 1.60; MSE of pixels 0.54, of PoI maps 0.93). Shapes of
     which neither shift was seen have none."""
     limbs_share: Estimate | None
-    """Figure 2: share of shapes where one removed limb exceeds every other change of equal Chamfer distance."""
+    """Figure 2: share of shapes where one removed limb exceeds every other change of equal Chamfer distance. It says
+    nothing about the Chamfer distance itself, for which all are equal to 1 %."""
     limbs_ratio: Estimate | None
     """Figure 2: removal / largest other change of equal Chamfer distance, at least 0."""
     monotonicity: dict[str, Estimate]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs.rendering._softras_launch import _in_lanes, _warp_arguments, over_threads
+from dr_kfs.rendering._softras_launch import in_lanes, over_threads, warp_arguments
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 CHUNK = 8192
@@ -73,25 +73,25 @@ def _launch(name: str, fragments: list[Tensor], rest: list[Any]) -> None:
     chunks = math.ceil(pixels / CHUNK)
     with quiet_warp() as wp:
         on_device = wp.device_from_torch(depth.device)
-        if _in_lanes(depth):
+        if in_lanes(depth):
             from dr_kfs.rendering._compositing_cpu_warp import SCRATCH_ROWS, translucent_cpu_kernels
 
             kernel = getattr(translucent_cpu_kernels(), name)
             # Sixteen more than fragments: a run of eight may start at the last one or, empty, behind it.
             scratch = depth.new_empty(chunks, SCRATCH_ROWS, int(starts.diff().max()) + 16)
-            before, after = _warp_arguments(fragments), _warp_arguments([CHUNK, *rest, scratch])
+            before, after = warp_arguments(fragments), warp_arguments([CHUNK, *rest, scratch])
 
             def run(chunk: int) -> None:
                 wp.launch(kernel, dim=1, inputs=[*before, chunk, *after], device=on_device)
 
-            over_threads(run, chunks)
+            over_threads(kernel, run, chunks)
             return
         from dr_kfs.rendering._compositing_warp import translucent_kernels
 
         kernel = getattr(translucent_kernels(wp.float64 if depth.dtype == torch.float64 else wp.float32), name)
         if name == "backward":
             rest = [*rest, torch.empty_like(depth), torch.empty_like(depth)]
-        before, after = _warp_arguments(fragments), _warp_arguments(rest)
+        before, after = warp_arguments(fragments), warp_arguments(rest)
 
         def run_pixels(first: int, count: int) -> None:
             wp.launch(kernel, dim=count, inputs=[*before, first, *after], device=on_device)
@@ -100,4 +100,4 @@ def _launch(name: str, fragments: list[Tensor], rest: list[Any]) -> None:
             with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(depth.device))):
                 run_pixels(0, pixels)
         else:
-            over_threads(lambda chunk: run_pixels(chunk * CHUNK, min(CHUNK, pixels - chunk * CHUNK)), chunks)
+            over_threads(kernel, lambda chunk: run_pixels(chunk * CHUNK, min(CHUNK, pixels - chunk * CHUNK)), chunks)

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from dr_kfs.rendering._softras_launch import (
     TILE,
-    _fill_tiles,
-    _in_lanes,
-    _reached_boxes,
-    _warp_arguments,
+    fill_tiles,
+    in_lanes,
     over_threads,
+    reached_boxes,
+    warp_arguments,
 )
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
@@ -28,12 +28,12 @@ def forward(
     """Depth, shade, signed, share; starts and face; then, for the backward, the index of the faces: starts and rows."""
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
     views, pixels = len(face_counts), image_size * image_size
-    if _in_lanes(face_ndc) or views == 0:
+    if in_lanes(face_ndc) or views == 0:
         index_starts = torch.tensor([0, *face_counts]).cumsum(0).int()
         index = (index_starts, index_starts.new_empty(0))
         numbers = [image_size, reach, clip]
     else:
-        index = _fill_tiles(_reached_boxes(face_ndc, reach, clip), face_counts, image_size)
+        index = fill_tiles(reached_boxes(face_ndc, reach, clip), face_counts, image_size)
         numbers = [image_size, reach]
     scene = [face_ndc, face_shade, *index]
 
@@ -50,7 +50,7 @@ def forward(
     face = starts.new_empty(total)
     depth, shade, signed, share = (face_ndc.new_empty(total) for _ in range(4))
     # The CPU kernels count up in place; a thread of the tile kernels keeps its count to itself.
-    first = starts[:-1].clone() if _in_lanes(face_ndc) else starts
+    first = starts[:-1].clone() if in_lanes(face_ndc) else starts
     _launch("fill", scene, [*numbers, first, face, depth, shade, signed, share], views, image_size)
     return depth, shade, signed, share, starts, face, *index
 
@@ -81,7 +81,7 @@ def backward(
     incoming = [face_ndc.new_empty(0) if gradient is None else gradient.contiguous() for gradient in gradients]
     views = (len(starts) - 1) // (image_size * image_size)
     scene = [face_ndc, face_shade, *index]
-    if _in_lanes(face_ndc):
+    if in_lanes(face_ndc):
         rest = [image_size, reach, clip, starts[:-1].clone(), *incoming, *grads]
     else:
         rest = [image_size, reach, starts, face, *incoming, *(grad.view(-1) for grad in grads)]
@@ -103,7 +103,7 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
         return
     device, dtype = scene[0].device, scene[0].dtype
     with quiet_warp() as wp:
-        if _in_lanes(scene[0]):
+        if in_lanes(scene[0]):
             from dr_kfs.rendering._fragments_cpu_warp import fragment_cpu_kernels
 
             kernels, threads_per_view, scene = fragment_cpu_kernels(), 1, scene[:3]
@@ -113,7 +113,7 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
             kernels = fragment_kernels(wp.float64 if dtype == torch.float64 else wp.float32)
             threads_per_view = math.ceil(size / TILE) ** 2 * TILE**2
         on_device = wp.device_from_torch(device)
-        kernel, before, after = getattr(kernels, name), _warp_arguments(scene), _warp_arguments(rest)
+        kernel, before, after = getattr(kernels, name), warp_arguments(scene), warp_arguments(rest)
 
         def run(first: int, count: int) -> None:
             wp.launch(
@@ -128,4 +128,4 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
             with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
                 run(0, views)
         else:
-            over_threads(lambda view: run(view, 1), views)
+            over_threads(kernel, lambda view: run(view, 1), views)

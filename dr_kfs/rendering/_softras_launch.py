@@ -38,13 +38,13 @@ def forward(
     kept = face_ndc.new_empty(BUFFERS, *padded)
     winners = torch.empty(padded, dtype=torch.int32, device=face_ndc.device)
     images = [image, alpha, depth, kept, winners]
-    if _in_lanes(face_ndc):
+    if in_lanes(face_ndc):
         starts = torch.tensor([0, *face_counts]).cumsum(0).int()
         faces = starts.new_empty(0)
         numbers = [views, image_size, sigma, gamma, far, clip, reach(sigma)]
         _launch_lanes("forward", [face_ndc, face_shade, starts], [*numbers, *images], views)
     else:
-        starts, faces = _fill_tiles(_reached_boxes(face_ndc, reach(sigma), clip), face_counts, image_size)
+        starts, faces = fill_tiles(reached_boxes(face_ndc, reach(sigma), clip), face_counts, image_size)
         numbers = [image_size, sigma, gamma, far, reach(sigma)]
         _launch_tiles("forward", [face_ndc, face_shade, starts, faces], [*numbers, *images], views, image_size)
     return image, alpha, depth, kept, winners, starts, faces
@@ -69,7 +69,7 @@ def backward(
         for gradient in gradients
     ]
     incoming = [gradient.contiguous() for gradient in incoming]
-    if _in_lanes(face_ndc):
+    if in_lanes(face_ndc):
         scratch = torch.empty_like(kept[0])
         rest = [views, size, sigma, gamma, clip, reach(sigma), kept, winners, *incoming, scratch, *grads]
         _launch_lanes("backward", [face_ndc, face_shade, starts], rest, views)
@@ -79,7 +79,7 @@ def backward(
     return grads[0], grads[1]
 
 
-def _in_lanes(face_ndc: Tensor) -> bool:
+def in_lanes(face_ndc: Tensor) -> bool:
     """Whether the CPU kernels run: float32 on the CPU. Everything else runs the tile kernels."""
     return face_ndc.device.type == "cpu" and face_ndc.dtype == torch.float32
 
@@ -99,13 +99,13 @@ def _launch_lanes(name: str, arrays: list[Tensor], rest: list[Any], views: int) 
         from dr_kfs.rendering._softras_cpu_warp import softras_cpu_kernels
 
         kernel = getattr(softras_cpu_kernels(), name)
-        before, after = _warp_arguments(arrays), _warp_arguments(rest)
+        before, after = warp_arguments(arrays), warp_arguments(rest)
         device = wp.get_device("cpu")
 
         def run(view: int) -> None:
             wp.launch(kernel, dim=1, inputs=[*before, view, *after], device=device)
 
-        over_threads(run, views)
+        over_threads(kernel, run, views)
 
 
 def _launch_tiles(name: str, arrays: list[Tensor], rest: list[Any], views: int, size: int) -> None:
@@ -118,8 +118,8 @@ def _launch_tiles(name: str, arrays: list[Tensor], rest: list[Any], views: int, 
 
         kernel = getattr(softras_kernels(wp.float64 if dtype == torch.float64 else wp.float32), name)
         on_device = wp.device_from_torch(device)
-        inputs = _warp_arguments(arrays)
-        after = _warp_arguments(rest)
+        inputs = warp_arguments(arrays)
+        after = warp_arguments(rest)
         pixels = math.ceil(size / TILE) ** 2 * TILE**2
 
         def run(first: int, count: int) -> None:
@@ -129,30 +129,40 @@ def _launch_tiles(name: str, arrays: list[Tensor], rest: list[Any], views: int, 
             with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
                 run(0, views)
         else:
-            over_threads(lambda view: run(view, 1), views)
+            over_threads(kernel, lambda view: run(view, 1), views)
 
 
-def _warp_arguments(values: Sequence[Any]) -> list[Any]:
+def warp_arguments(values: Sequence[Any]) -> list[Any]:
     import warp as wp
 
     return [wp.from_torch(x, requires_grad=False) if isinstance(x, Tensor) else x for x in values]
 
 
-def over_threads(run: Callable[[int], None], count: int) -> None:
-    """`run(0)`, ..., `run(count - 1)` on as many threads as torch uses; kernels release the interpreter's lock."""
-    run(0)  # compiles, where that is still to be done, before the threads start
-    threads = min(torch.get_num_threads(), count - 1)
+_compiled: set[Any] = set()
+
+
+def over_threads(kernel: Any, run: Callable[[int], None], count: int) -> None:
+    """`run(0)`, ..., `run(count - 1)` on as many threads as torch uses; kernels release the interpreter's lock.
+
+    The first launch of a kernel compiles it, and is done before the threads start.
+    """
+    first = 0
+    if kernel not in _compiled:
+        run(0)
+        _compiled.add(kernel)
+        first = 1
+    threads = min(torch.get_num_threads(), count - first)
     if threads <= 1:
-        for task in range(1, count):
+        for task in range(first, count):
             run(task)
         return
     # Views differ in work, so each thread takes the next one when it is free.
     with ThreadPoolExecutor(threads) as pool:
-        for finished in [pool.submit(run, task) for task in range(1, count)]:
+        for finished in [pool.submit(run, task) for task in range(first, count)]:
             finished.result()
 
 
-def _reached_boxes(face_ndc: Tensor, reach: float, clip: float) -> Float[Tensor, "R 4"]:
+def reached_boxes(face_ndc: Tensor, reach: float, clip: float) -> Float[Tensor, "R 4"]:
     """X and y ranges [NDC] that each face reaches; an empty range for faces that are dropped."""
     low, high = face_ndc[..., :2].amin(1) - reach, face_ndc[..., :2].amax(1) + reach
     drawn = (face_ndc[..., 2] > clip).all(1) & face_ndc.isfinite().flatten(1).all(1)
@@ -160,7 +170,7 @@ def _reached_boxes(face_ndc: Tensor, reach: float, clip: float) -> Float[Tensor,
     return torch.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], dim=1)
 
 
-def _fill_tiles(boxes: Tensor, face_counts: list[int], image_size: int) -> tuple[Tensor, Tensor]:
+def fill_tiles(boxes: Tensor, face_counts: list[int], image_size: int) -> tuple[Tensor, Tensor]:
     """For each screen tile of each view the rows of the faces that reach it: `faces[starts[i]:starts[i + 1]]`.
 
     Count, scan, fill: no bin can overflow, and the host waits once, for the total. Rows keep their order (a stable

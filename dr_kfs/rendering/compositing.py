@@ -11,10 +11,11 @@ the share of face j at the pixel (see `fragments.py`):
     A     = 1 - exp(-sum_i tau_i)
     image = A sum_j v_j c_j / sum_j v_j     alpha = A     depth = A sum_j v_j z_j / sum_j v_j + (1 - A) far
 
-m = 6 (`LAYER_MARGIN`). No order of the faces enters. Layers that lie apart are composited exactly as one over the
-other: alpha = 1 - (1 - a)(1 - b). Shares add, and so do optical depths: no seam, and a subdivided face renders as it
-did. The result is smooth in depth: two layers that cross blend. Opacities above 1 - 1e-4 count as that. An opacity of 0
-is no face, but its gradient is what a trace of it would add.
+m = 6 (`LAYER_MARGIN`). No order of the faces enters. Layers that lie apart are composited as one over the other:
+alpha = 1 - (1 - a)(1 - b) exactly, image and depth to 1e-3, as sigmoid(-m) of a layer lies in front of itself. Shares
+add, and so do optical depths: no seam, and a subdivided face renders as it did. The result is smooth in depth: two
+layers that cross blend. Opacities above 1 - 1e-4 count as that. An opacity of 0 is no face, but its gradient is what a
+trace of it would add.
 
 **SoftRas** (`composite_softras`), for comparison: Liu et al., Eq. 1-4, in PyTorch3D's reading.
 
@@ -54,8 +55,8 @@ def composite_translucent(
     """Images of faces that let a part of the light through; see the module's docstring for the formula.
 
     Differentiable once, exactly, in the fragments and in the opacities, these up to 1 - 1e-4; above, the gradient is
-    the one there. Image and alpha at an opacity of 1 are within 1e-4 of those of an opaque face. On the CPU values and
-    gradients are the same bits whatever the number of threads.
+    the one there, so that an opaque face can become translucent again. On the CPU values and gradients are the same
+    bits whatever the number of threads.
 
     Args:
         fragments: from `soft_fragments`, with `reach=reach(sigma)`, which is 2.63 sqrt(sigma): over that distance

@@ -80,3 +80,15 @@ class TestGHHDetector:
         save_file({"filters": torch.zeros(4, 4, 25, 25)}, path)
         with pytest.raises(ValueError, match='lack the tensor "biases"'):
             GHHDetector(str(path))
+
+
+def test_a_first_call_in_inference_mode_does_not_spoil_gradients():
+    detector = GHHDetector()
+    image = torch.rand(1, 40, 40)
+    with torch.inference_mode():
+        first = detector(image)
+    leaf = image.clone().requires_grad_()
+    second = detector(leaf)
+    second.sum().backward()
+    assert torch.equal(first.clone(), second.detach())
+    assert leaf.grad.abs().sum() > 0

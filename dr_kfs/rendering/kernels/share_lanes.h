@@ -1,6 +1,8 @@
 // How much of a pixel a face fills: the formula of _share_reference.py, for eight pixels. Below face_lanes.h.
 
 const float inverse_reach = 1.0f / reach;
+// x in [low, high], in two instructions.
+auto between = [](Lanes x, Lanes low, Lanes high) { return x < low ? low : (x > high ? high : x); };
 
 // The lines of a face's edges [units of the reach], corners in counterclockwise order or `turn` = -1; 0: no area.
 struct Outline { float direction_x[3], direction_y[3], length[3], turn; };
@@ -26,16 +28,17 @@ auto line_of = [&](const Outline& outline, const Located& at, int i) {
     line.height = x * outline.direction_y[i] - y * outline.direction_x[i];
     line.start = x * outline.direction_x[i] + y * outline.direction_y[i];
     line.stop = line.start + outline.length[i];
-    const Lanes half = __builtin_elementwise_sqrt(larger(ONE - line.height * line.height, ZERO));
-    line.low = smaller(larger(line.start, -half), half);
-    line.high = smaller(larger(line.stop, -half), half);
+    const Lanes room = ONE - line.height * line.height, half = __builtin_elementwise_sqrt(room > ZERO ? room : ZERO);
+    line.low = between(line.start, -half, half);
+    line.high = between(line.stop, -half, half);
     return line;
 };
 
 // atan2 to 2e-7, the angle of (x, y); 0 at the origin.
 auto angle_of = [&](Lanes x, Lanes y) {
     const Lanes width = __builtin_elementwise_abs(x), height = __builtin_elementwise_abs(y);
-    const Lanes ratio = smaller(width, height) / larger(larger(width, height), (Lanes)(1e-30f)), s = ratio * ratio;
+    const Lanes least = width < height ? width : height, most = width < height ? height : width;
+    const Lanes ratio = least / (most > (Lanes)(1e-30f) ? most : (Lanes)(1e-30f)), s = ratio * ratio;
     Lanes angle = ratio * (0.999999911f + s * (-0.333320935f + s * (0.199713751f + s * (-0.140294195f +
                   s * (0.0994275843f + s * (-0.0599047065f + s * (0.0245571182f + s * -0.00478045366f)))))));
     angle = height > width ? 1.57079633f - angle : angle;
@@ -59,5 +62,5 @@ auto share_of = [&](const Outline& outline, const Located& at) {
         const Lanes x2 = behind ? h * h + line.stop * high : ONE, y2 = behind ? h * (line.stop - high) : ZERO;
         total += angle_of(x1 * x2 - y1 * y2, x1 * y2 + y1 * x2) * (0.5f / pi);
     }
-    return smaller(larger(outline.turn * total, ZERO), ONE);
+    return between(outline.turn * total, ZERO, ONE);
 };

@@ -61,7 +61,7 @@ auto separate = [&](int i, int j) { return (z[j] - z[i]) * inverse_gamma > SEPAR
 // sigmoid(-x - m), and in its layer: the rest of 1.
 struct Pair { Lanes front, back, layer; };
 auto pair_of = [&](Lanes power) {
-    const Lanes u = smaller(power, (Lanes)(1e15f));  // exp(-x); bounded, so that no product below overflows
+    const Lanes most = 1e15f, u = power < most ? power : most;  // exp(-x); bounded, so that no product below overflows
     const Lanes above = ONE + margin_power * u, below = u + margin_power, inverse = ONE / (above * below);
     return Pair{below * inverse, u * above * inverse, u * (margin_power * margin_power - 1.0f) * inverse};
 };
