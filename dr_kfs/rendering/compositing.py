@@ -12,7 +12,7 @@ the share of face j at the pixel (see `fragments.py`):
     image = A sum_j v_j c_j / sum_j v_j     alpha = A     depth = A sum_j v_j z_j / sum_j v_j + (1 - A) far
 
 m = 6 (`LAYER_MARGIN`). No order of the faces enters. Layers that lie apart are composited as one over the other:
-alpha = 1 - (1 - a)(1 - b) exactly, image and depth to 1e-3, as sigmoid(-m) of a layer lies in front of itself. Shares
+alpha = 1 - (1 - a)(1 - b) exactly, image and depth to 2e-3, as sigmoid(-m) of a layer lies in front of itself. Shares
 add, and so do optical depths: no seam, and a subdivided face renders as it did. The result is smooth in depth: two
 layers that cross blend. Opacities above 1 - 1e-4 count as that. An opacity of 0 is no face, but its gradient is what a
 trace of it would add.

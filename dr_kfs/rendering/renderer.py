@@ -116,6 +116,8 @@ class SoftRenderer(nn.Module):
 
             def rows(values: Tensor) -> Tensor:
                 """(V, F, ...) to the rasterizer's order: the faces of (item 0, view 0), (item 0, view 1), ..."""
+                if len(items) == 1:
+                    return values.flatten(0, 1)
                 return torch.cat([values[:, item].flatten(0, 1) for item in items])
 
             opacity = None if face_opacity is None else rows(face_opacity.to(dtype).expand(len(cameras), -1))
@@ -165,15 +167,16 @@ class SoftRenderer(nn.Module):
 
     def _project_and_shade(self, vertices: Tensor, faces: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor]:
         """(V, F, 3, 3) projected corners and (V, F, 3) shades of all faces."""
-        face_ndc = cameras.project(vertices)[:, faces]
-        face_shade = shade_corners(vertices, faces, cameras.eye, lighting=self.lighting, shading=self.shading)
         corners = vertices.detach()[faces]
         edges = corners - corners.roll(1, dims=1)
         longest = edges.square().sum(-1).amax(-1)
         doubled_area = torch.linalg.cross(edges[:, 1], edges[:, 2]).norm(dim=-1)
         drawn = doubled_area > DEGENERATE * longest
-        # Depth 0 lies in front of the clip plane: the rasterizer drops the face, with no gradient.
-        face_ndc = torch.where(drawn[:, None, None], face_ndc, 0.0)
+        # Faces that are not drawn get a corner of depth 0, in front of the clip plane: the rasterizer drops them, with
+        # no gradient.
+        projected = torch.nn.functional.pad(cameras.project(vertices), (0, 0, 0, 1))
+        face_ndc = projected[:, torch.where(drawn[:, None], faces, len(vertices))]
+        face_shade = shade_corners(vertices, faces, cameras.eye, lighting=self.lighting, shading=self.shading)
         return face_ndc, face_shade
 
     def resized(self, image_size: int) -> SoftRenderer:
