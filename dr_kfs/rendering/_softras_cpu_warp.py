@@ -24,8 +24,8 @@ LANES = 8
 _SOURCES = Path(__file__).parent / "kernels"
 
 
-def _source(name: str) -> str:
-    parts = ("lanes.h", "face_lanes.h", "softras_lanes.h", name)
+def _source(*names: str) -> str:
+    parts = ("lanes.h", "face_lanes.h", "softras_lanes.h", *names)
     return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
 
 
@@ -61,7 +61,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         winners: wp.array3d(dtype=int),
     ): ...
 
-    @wp.func_native(_source("softras_backward.cpp"))
+    @wp.func_native(_source("face_gradient.h", "softras_backward.cpp"))
     def backward_view(
         faces: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),

@@ -192,7 +192,7 @@ def fill_tiles(boxes: Tensor, face_counts: list[int], image_size: int) -> tuple[
     rows = torch.repeat_interleave(torch.arange(len(boxes), device=device), pairs, output_size=total)
     within = torch.arange(total, device=device) - (ends - pairs)[rows]
     width = extent[rows, 0]
-    counts = torch.tensor(face_counts, device=device)
+    counts = torch.tensor(face_counts, dtype=torch.long, device=device)
     view_of_row = torch.repeat_interleave(torch.arange(len(face_counts), device=device), counts, output_size=len(boxes))
     index = (view_of_row[rows] * tiles + first[rows, 1] + within // width) * tiles + first[rows, 0] + within % width
     index, order = index.int().sort(stable=True)

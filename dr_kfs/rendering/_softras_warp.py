@@ -20,8 +20,8 @@ from typing import Any, no_type_check
 
 import warp as wp
 
-from dr_kfs.rendering._softras_launch import TILE
 from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_HALO
+from dr_kfs.rendering._tiles_warp import tile_functions
 from dr_kfs.rendering._triangles_warp import triangle_functions
 
 # Planes of `kept`, (BUFFERS, views, H, padded W).
@@ -34,24 +34,6 @@ KEPT_MIX_TOTAL = wp.constant(5)
 KEPT_FRONT_SHADE = wp.constant(6)
 KEPT_FRONT_DEPTH = wp.constant(7)
 
-# Threads of a CUDA warp sum before one of them adds to memory. All of them must arrive here, whatever they have to
-# add: the callers' loops run over the tile's faces, which are the same for all threads of a block.
-_ADD_OVER_WARP = """
-#if defined(__CUDA_ARCH__)
-    for (int step = 16; step > 0; step /= 2) value += __shfl_down_sync(0xffffffffu, value, step);
-    if ((threadIdx.x & 31) == 0) wp::atomic_add(target, index, value);
-#else
-    wp::atomic_add(target, index, value);
-#endif
-"""
-_ANY_IN_WARP = """
-#if defined(__CUDA_ARCH__)
-    return __any_sync(0xffffffffu, mine) != 0;
-#else
-    return mine;
-#endif
-"""
-
 
 @functools.cache
 @no_type_check  # Warp's annotations are its own language
@@ -63,39 +45,13 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
     min_halo = wp.constant(real(MIN_HALO))
     no_base = wp.constant(real(1e30))
 
-    on_screen = triangle_functions(real)
+    on_screen, tiles = triangle_functions(real), tile_functions(real)
+    any_in_warp, add_to_face, tile_pixel = tiles.any_in_warp, tiles.add_to_face, tiles.tile_pixel
     sigmoid, fade_of = on_screen.sigmoid, on_screen.fade_of
     pixel_x, pixel_y = on_screen.pixel_x, on_screen.pixel_y
     screen_corners, inverse_depths = on_screen.screen_corners, on_screen.inverse_depths
     barycentrics, nearest_on_edges, on_edge = on_screen.barycentrics, on_screen.nearest_on_edges, on_screen.on_edge
     position_gradient, may_touch = on_screen.position_gradient, on_screen.may_touch
-
-    @wp.func_native(_ANY_IN_WARP)
-    def any_in_warp(mine: bool) -> bool: ...
-
-    @wp.func_native(_ADD_OVER_WARP)
-    def add_over_warp(target: wp.array(dtype=real), index: int, value: real): ...
-
-    @wp.func
-    def add_to_face(
-        grad_faces: wp.array(dtype=real), grad_shades: wp.array(dtype=real), r: int, xy: mat32, z: vec3, shade: vec3
-    ):
-        for i in range(3):
-            add_over_warp(grad_faces, 9 * r + 3 * i, xy[i, 0])
-            add_over_warp(grad_faces, 9 * r + 3 * i + 1, xy[i, 1])
-            add_over_warp(grad_faces, 9 * r + 3 * i + 2, z[i])
-            add_over_warp(grad_shades, 3 * r + i, shade[i])
-
-    @wp.func
-    def tile_pixel(thread: int, first_view: int, size: int) -> wp.vec4i:
-        """View, row, column and tile of a thread; the last tiles reach over the border."""
-        tiles = (size + TILE - 1) // TILE
-        tile = thread // (TILE * TILE)
-        within = thread % (TILE * TILE)
-        view = first_view + tile // (tiles * tiles)
-        row = (tile // tiles) % tiles * TILE + within // TILE
-        column = tile % tiles * TILE + within % TILE
-        return wp.vec4i(view, row, column, first_view * tiles * tiles + tile)
 
     @wp.kernel(module="unique", enable_backward=False)
     def forward(

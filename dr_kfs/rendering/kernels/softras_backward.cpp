@@ -3,8 +3,7 @@
 // Arguments (see _softras_cpu_warp.py): those of the forward up to min_halo, but far_depth; kept and winners as the
 // forward left them; grad_image, grad_alpha, grad_depth (views, size, pitch), 0 in the padding, or empty for a
 // gradient that is 0; grad_base (views, size, pitch), scratch;
-// grad_faces (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written. A row of gradients belongs to one
-// face of one view and is summed in registers: the same bits whatever the number of threads.
+// grad_faces (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written (see face_gradient.h).
 
 auto of_this_view = [&](auto& gradient) {
     return gradient.shape[0] > 0 ? (const float*)gradient.data + offset : (const float*)0;
@@ -19,55 +18,7 @@ float* const base_gradient = (float*)grad_base.data + offset;
 for (long i = 0; i < (long)size * pitch; i++)
     base_gradient[i] = depth_gradient ? depth_gradient[i] * (1.0f - front[i]) : 0.0f;
 
-Face face;
-Located at;
 Fragment fragment;
-Lanes to_x[3], to_y[3], to_z[3], to_shade[3];  // gradients of one face's corners, a sum per lane
-
-auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_z[i] = to_shade[i] = ZERO; };
-auto finish_face = [&](int r) {
-    float* corner = (float*)grad_faces.data + 9 * (long)r;
-    float* shade = (float*)grad_shades.data + 3 * (long)r;
-    for (int i = 0; i < 3; i++) {
-        corner[3 * i] += sum(to_x[i]);
-        corner[3 * i + 1] += sum(to_y[i]);
-        corner[3 * i + 2] += sum(to_z[i]);
-        shade[i] += sum(to_shade[i]);
-    }
-};
-
-// Gradient of the barycentrics, for covered centres: p = sum w_i v_i, so moving corner k by s changes the
-// barycentrics as moving p by -w_k s does.
-auto through_inside = [&](const Face& face, Mask mask, const Lanes* to_weight) {
-    Lanes gx = ZERO, gy = ZERO;
-    for (int i = 0; i < 3; i++) {
-        const int j = (i + 1) % 3, k = (i + 2) % 3;
-        gx += to_weight[i] * (face.y[j] - face.y[k]);
-        gy += to_weight[i] * (face.x[k] - face.x[j]);
-    }
-    gx = mask ? gx * face.inverse_area : ZERO;
-    gy = mask ? gy * face.inverse_area : ZERO;
-    for (int i = 0; i < 3; i++) {
-        to_x[i] -= at.weight[i] * gx;
-        to_y[i] -= at.weight[i] * gy;
-    }
-};
-
-// Gradient of the squared distance and of the nearest point's place on the edge, for edge `i`.
-auto through_edge = [&](const Face& face, int i, Mask mask, Lanes to_squared, const Lanes* to_weight) {
-    const int j = (i + 1) % 3;
-    const float ex = face.x[j] - face.x[i], ey = face.y[j] - face.y[i];
-    const Lanes t = at.along, dx = at.x[i] + t * ex, dy = at.y[i] + t * ey;
-    // The nearest point's own motion along the edge does not change the distance to first order.
-    const Lanes pull = mask ? 2.0f * to_squared : ZERO;
-    const Mask slides = mask & ~at.covers & (t > ZERO) & (t < ONE);
-    const Lanes slide = slides ? (to_weight[j] - to_weight[i]) * face.inverse_length[i] : ZERO;
-    // t = -(c_i . e) / |e|^2 with e = c_j - c_i.
-    to_x[i] += pull * (ONE - t) * dx + slide * (at.x[i] - ex + 2.0f * t * ex);
-    to_y[i] += pull * (ONE - t) * dy + slide * (at.y[i] - ey + 2.0f * t * ey);
-    to_x[j] += pull * t * dx - slide * (at.x[i] + 2.0f * t * ex);
-    to_y[j] += pull * t * dy - slide * (at.y[i] + 2.0f * t * ey);
-};
 
 // Layer and occluders.
 for (int r = first_face; r < last_face; r++) {
