@@ -43,7 +43,9 @@ class TestPartNames:
         ],
     )  # fmt: skip
     def test_parts_of_a_style(self, family, style, patterns):
-        generate(family, 5, style=style).part_names(*patterns)  # raises where one matches nothing
+        assert len(generate(family, 5, style=style).part_names(*patterns)) >= len(
+            patterns
+        )  # raises for one without match
 
     def test_left_out_parts(self):
         assert not [
