@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs.rendering._softras_launch import in_lanes, over_threads, warp_arguments
+from dr_kfs.rendering._kernel_launch import in_lanes, launch_tasks, over_threads, warp_arguments
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 CHUNK = 8192
@@ -72,25 +72,20 @@ def _launch(name: str, fragments: list[Tensor], rest: list[Any]) -> None:
         return
     chunks = math.ceil(pixels / CHUNK)
     with quiet_warp() as wp:
-        on_device = wp.device_from_torch(depth.device)
         if in_lanes(depth):
             from dr_kfs.rendering._compositing_cpu_warp import SCRATCH_ROWS, translucent_cpu_kernels
 
             kernel = getattr(translucent_cpu_kernels(), name)
             # Sixteen more than fragments: a run of eight may start at the last one or, empty, behind it.
             scratch = depth.new_empty(chunks, SCRATCH_ROWS, int(starts.diff().max()) + 16)
-            before, after = warp_arguments(fragments), warp_arguments([CHUNK, *rest, scratch])
-
-            def run(chunk: int) -> None:
-                wp.launch(kernel, dim=1, inputs=[*before, chunk, *after], device=on_device)
-
-            over_threads(kernel, run, chunks)
+            launch_tasks(kernel, fragments, [CHUNK, *rest, scratch], chunks, device=depth.device)
             return
         from dr_kfs.rendering._compositing_warp import translucent_kernels
 
         kernel = getattr(translucent_kernels(wp.float64 if depth.dtype == torch.float64 else wp.float32), name)
         if name == "backward":
             rest = [*rest, torch.empty_like(depth), torch.empty_like(depth)]
+        on_device = wp.device_from_torch(depth.device)
         before, after = warp_arguments(fragments), warp_arguments(rest)
 
         def run_pixels(first: int, count: int) -> None:

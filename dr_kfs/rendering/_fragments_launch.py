@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from dr_kfs.rendering._softras_launch import (
-    TILE,
-    fill_tiles,
-    in_lanes,
-    over_threads,
-    reached_boxes,
-    warp_arguments,
-)
+from dr_kfs.rendering._kernel_launch import in_lanes, launch_tasks
+from dr_kfs.rendering._softras_launch import fill_tiles, reached_boxes, threads_per_view
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 MAX_FRAGMENTS = 2**31 - 1
@@ -90,7 +83,7 @@ def backward(
 
 
 def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: int) -> None:
-    """Run a kernel over all views: one launch on CUDA, on the current stream; on the CPU one task per view.
+    """Run a kernel over all views.
 
     Args:
         name: of the kernel.
@@ -101,31 +94,14 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
     """
     if views == 0:
         return
-    device, dtype = scene[0].device, scene[0].dtype
     with quiet_warp() as wp:
         if in_lanes(scene[0]):
             from dr_kfs.rendering._fragments_cpu_warp import fragment_cpu_kernels
 
-            kernels, threads_per_view, scene = fragment_cpu_kernels(), 1, scene[:3]
+            kernels, threads, scene = fragment_cpu_kernels(), 1, scene[:3]
         else:
             from dr_kfs.rendering._fragments_warp import fragment_kernels
 
-            kernels = fragment_kernels(wp.float64 if dtype == torch.float64 else wp.float32)
-            threads_per_view = math.ceil(size / TILE) ** 2 * TILE**2
-        on_device = wp.device_from_torch(device)
-        kernel, before, after = getattr(kernels, name), warp_arguments(scene), warp_arguments(rest)
-
-        def run(first: int, count: int) -> None:
-            wp.launch(
-                kernel,
-                dim=count * threads_per_view,
-                inputs=[*before, first, *after],
-                device=on_device,
-                block_dim=TILE**2,
-            )
-
-        if on_device.is_cuda:
-            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
-                run(0, views)
-        else:
-            over_threads(kernel, lambda view: run(view, 1), views)
+            kernels = fragment_kernels(wp.float64 if scene[0].dtype == torch.float64 else wp.float32)
+            threads = threads_per_view(size)
+        launch_tasks(getattr(kernels, name), scene, rest, views, device=scene[0].device, threads=threads)

@@ -1,23 +1,20 @@
-"""From tensors to kernel launches: which kernels run, how faces are indexed for them, how views share the threads."""
+"""From tensors to the launches of the opaque kernels: which of them run, and how faces are indexed for them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dr_kfs.rendering._kernel_launch import TILE, in_lanes, launch_tasks
 from dr_kfs.rendering._softras_reference import padded_width, reach
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 BUFFERS = 8
 """Per-pixel values that the forward keeps for the backward; `_softras_warp.py` names them."""
-TILE = 8
-"""Side of a screen tile [px]."""
 
 
 def forward(
@@ -42,11 +39,10 @@ def forward(
         starts = torch.tensor([0, *face_counts]).cumsum(0).int()
         faces = starts.new_empty(0)
         numbers = [views, image_size, sigma, gamma, far, clip, reach(sigma)]
-        _launch_lanes("forward", [face_ndc, face_shade, starts], [*numbers, *images], views)
     else:
         starts, faces = fill_tiles(reached_boxes(face_ndc, reach(sigma), clip), face_counts, image_size)
         numbers = [image_size, sigma, gamma, far, reach(sigma)]
-        _launch_tiles("forward", [face_ndc, face_shade, starts, faces], [*numbers, *images], views, image_size)
+    _launch("forward", [face_ndc, face_shade, starts, faces], [*numbers, *images], views, image_size)
     return image, alpha, depth, kept, winners, starts, faces
 
 
@@ -72,94 +68,40 @@ def backward(
     if in_lanes(face_ndc):
         scratch = torch.empty_like(kept[0])
         rest = [views, size, sigma, gamma, clip, reach(sigma), kept, winners, *incoming, scratch, *grads]
-        _launch_lanes("backward", [face_ndc, face_shade, starts], rest, views)
     else:
         rest = [size, sigma, gamma, reach(sigma), kept, winners, *incoming, *(grad.view(-1) for grad in grads)]
-        _launch_tiles("backward", [face_ndc, face_shade, starts, faces], rest, views, size)
+    _launch("backward", [face_ndc, face_shade, starts, faces], rest, views, size)
     return grads[0], grads[1]
 
 
-def in_lanes(face_ndc: Tensor) -> bool:
-    """Whether the CPU kernels run: float32 on the CPU. Everything else runs the tile kernels."""
-    return face_ndc.device.type == "cpu" and face_ndc.dtype == torch.float32
-
-
-def _launch_lanes(name: str, arrays: list[Tensor], rest: list[Any], views: int) -> None:
-    """Run a CPU kernel over all views, which share no row of gradients: one task per view, on all threads.
+def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: int) -> None:
+    """Run a kernel over all views, which share no row of gradients.
 
     Args:
         name: of the kernel.
-        arrays: its arguments before `first_view`.
+        scene: faces, shades and the index of the faces: its arguments before `first_view`.
         rest: those after it.
         views: how many.
+        size: side of the image [px].
     """
     if views == 0:
         return
     with quiet_warp() as wp:
-        from dr_kfs.rendering._softras_cpu_warp import softras_cpu_kernels
+        if in_lanes(scene[0]):
+            from dr_kfs.rendering._softras_cpu_warp import softras_cpu_kernels
 
-        kernel = getattr(softras_cpu_kernels(), name)
-        before, after = warp_arguments(arrays), warp_arguments(rest)
-        device = wp.get_device("cpu")
-
-        def run(view: int) -> None:
-            wp.launch(kernel, dim=1, inputs=[*before, view, *after], device=device)
-
-        over_threads(kernel, run, views)
-
-
-def _launch_tiles(name: str, arrays: list[Tensor], rest: list[Any], views: int, size: int) -> None:
-    """Run a tile kernel, one thread per pixel: one launch on CUDA, on the current stream; on the CPU one per view."""
-    if views == 0:
-        return
-    device, dtype = arrays[0].device, arrays[0].dtype
-    with quiet_warp() as wp:
-        from dr_kfs.rendering._softras_warp import softras_kernels
-
-        kernel = getattr(softras_kernels(wp.float64 if dtype == torch.float64 else wp.float32), name)
-        on_device = wp.device_from_torch(device)
-        inputs = warp_arguments(arrays)
-        after = warp_arguments(rest)
-        pixels = math.ceil(size / TILE) ** 2 * TILE**2
-
-        def run(first: int, count: int) -> None:
-            wp.launch(kernel, dim=count * pixels, inputs=[*inputs, first, *after], device=on_device, block_dim=TILE**2)
-
-        if on_device.is_cuda:
-            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
-                run(0, views)
+            kernels, threads, scene = softras_cpu_kernels(), 1, scene[:3]
         else:
-            over_threads(kernel, lambda view: run(view, 1), views)
+            from dr_kfs.rendering._softras_warp import softras_kernels
+
+            kernels = softras_kernels(wp.float64 if scene[0].dtype == torch.float64 else wp.float32)
+            threads = threads_per_view(size)
+        launch_tasks(getattr(kernels, name), scene, rest, views, device=scene[0].device, threads=threads)
 
 
-def warp_arguments(values: Sequence[Any]) -> list[Any]:
-    import warp as wp
-
-    return [wp.from_torch(x, requires_grad=False) if isinstance(x, Tensor) else x for x in values]
-
-
-_compiled: set[Any] = set()
-
-
-def over_threads(kernel: Any, run: Callable[[int], None], count: int) -> None:
-    """`run(0)`, ..., `run(count - 1)` on as many threads as torch uses; kernels release the interpreter's lock.
-
-    The first launch of a kernel compiles it, and is done before the threads start.
-    """
-    first = 0
-    if kernel not in _compiled:
-        run(0)
-        _compiled.add(kernel)
-        first = 1
-    threads = min(torch.get_num_threads(), count - first)
-    if threads <= 1:
-        for task in range(first, count):
-            run(task)
-        return
-    # Views differ in work, so each thread takes the next one when it is free.
-    with ThreadPoolExecutor(threads) as pool:
-        for finished in [pool.submit(run, task) for task in range(first, count)]:
-            finished.result()
+def threads_per_view(size: int) -> int:
+    """Of a tile kernel: one for each pixel of whole tiles."""
+    return math.ceil(size / TILE) ** 2 * TILE**2
 
 
 def reached_boxes(face_ndc: Tensor, reach: float, clip: float) -> Float[Tensor, "R 4"]:

@@ -1,0 +1,78 @@
+"""Kernel launches: tensors to Warp's arrays, tasks (views, mostly) to threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dr_kfs.rendering._warp_runtime import quiet_warp
+
+TILE = 8
+"""Side of a screen tile [px]; its pixels are the threads of a CUDA block."""
+
+
+def in_lanes(values: Tensor) -> bool:
+    """Whether the CPU kernels run: float32 on the CPU. Everything else runs the tile kernels."""
+    return values.device.type == "cpu" and values.dtype == torch.float32
+
+
+def launch_tasks(
+    kernel: Any, arrays: Sequence[Any], rest: Sequence[Any], tasks: int, *, device: torch.device, threads: int = 1
+) -> None:
+    """Run a kernel over tasks: one launch on CUDA, on the current stream; on the CPU one per task, on all threads.
+
+    Args:
+        kernel: of Warp.
+        arrays: its arguments before the number of the first task.
+        rest: those after it.
+        tasks: how many; they share nothing that is written to.
+        device: of all tensors.
+        threads: of a task.
+    """
+    with quiet_warp() as wp:
+        on_device = wp.device_from_torch(device)
+        before, after = warp_arguments(arrays), warp_arguments(rest)
+
+        def run(first: int, count: int) -> None:
+            wp.launch(kernel, dim=count * threads, inputs=[*before, first, *after], device=on_device, block_dim=TILE**2)
+
+        if on_device.is_cuda:
+            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
+                run(0, tasks)
+        else:
+            over_threads(kernel, lambda task: run(task, 1), tasks)
+
+
+def warp_arguments(values: Sequence[Any]) -> list[Any]:
+    """Tensors as Warp's arrays of the same memory, everything else as it is."""
+    import warp as wp
+
+    return [wp.from_torch(x, requires_grad=False) if isinstance(x, Tensor) else x for x in values]
+
+
+_compiled: set[Any] = set()
+
+
+def over_threads(kernel: Any, run: Callable[[int], None], count: int) -> None:
+    """`run(0)`, ..., `run(count - 1)` on as many threads as torch uses; kernels release the interpreter's lock.
+
+    The first launch of a kernel compiles it, and is done before the threads start.
+    """
+    first = 0
+    if kernel not in _compiled:
+        run(0)
+        _compiled.add(kernel)
+        first = 1
+    threads = min(torch.get_num_threads(), count - first)
+    if threads <= 1:
+        for task in range(first, count):
+            run(task)
+        return
+    # Views differ in work, so each thread takes the next one when it is free.
+    with ThreadPoolExecutor(threads) as pool:
+        for finished in [pool.submit(run, task) for task in range(first, count)]:
+            finished.result()
