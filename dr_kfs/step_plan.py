@@ -50,11 +50,11 @@ def plan_step(
         patches: per view.
         faces: of the largest shape.
         device: where the step runs.
-        view_chunk: render and describe so many views together; None chooses.
+        view_chunk: render and describe so many views together, of one shape at a time; None chooses.
         max_memory: what the step may add [bytes]; None is 4 GB on a GPU, and no limit on a CPU.
 
     Raises:
-        ValueError: not even one view of one shape fits into `max_memory`.
+        ValueError: not even one view of one shape fits into `max_memory`, or not `view_chunk` views.
     """
     render = image_size**2 * PIXEL_BYTES + faces * FACE_BYTES
     describe = patches * PATCH_BYTES
@@ -64,6 +64,11 @@ def plan_step(
 
     if view_chunk is not None:
         views = min(view_chunk, view_count)
+        if max_memory is not None and memory(1, views, views) > max_memory:
+            raise ValueError(
+                f"view_chunk={view_chunk} takes about {memory(1, views, views) / 1e6:.0f} MB, more than max_memory = "
+                f"{max_memory / 1e6:.0f} MB. Allow more, or leave view_chunk out: it is then chosen to fit."
+            )
         return StepPlan(1, views, views, memory(1, views, views))
     budget = max_memory if max_memory is not None else GPU_BUDGET if device.type == "cuda" else float("inf")
     if memory(1, 1, 1) > budget:

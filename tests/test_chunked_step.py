@@ -47,6 +47,11 @@ class TestPlan:
         with pytest.raises(ValueError, match=r"takes about \d+ MB, more than max_memory = 1 MB"):
             plan_step(**STEP, device=CPU, max_memory=1e6)
 
+    def test_a_chunk_that_was_asked_for_is_not_made_smaller_in_silence(self):
+        assert plan_step(**STEP, device=CPU, view_chunk=2, max_memory=1e10).views == 2
+        with pytest.raises(ValueError, match=r"view_chunk=5 takes about \d+ MB, more than max_memory = 300 MB"):
+            plan_step(**STEP, device=CPU, view_chunk=5, max_memory=3e8)
+
     def test_the_loss_asks_before_it_runs(self, small_loss, shapes):
         loss = DRKFSLoss(renderer=small_loss.renderer, max_memory=1e4)
         with pytest.raises(ValueError, match="more than max_memory"):

@@ -1,6 +1,6 @@
 """The soft rasterizer's CPU kernels: C++ in `kernels/`, compiled by Warp's own compiler on first use.
 
-Faces in the outer loop and eight pixels of a row at a time, in float32; one logical thread per view. The plain Warp
+Faces in the outer loop and eight pixels at a time, in float32; one logical thread per view. The plain Warp
 kernels of `_softras_warp.py` compute the same on CUDA and in float64.
 
 No `from __future__ import annotations` here: Warp reads the annotations as objects.
@@ -19,13 +19,11 @@ import warp as wp
 
 from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_AREA, MIN_HALO
 
-LANES = 8
-"""Pixels that are computed together; rows of the kept buffers are padded to whole runs of them."""
 _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(*names: str) -> str:
-    parts = ("lanes.h", "face_lanes.h", "softras_lanes.h", *names)
+    parts = ("fused.h", "lanes.h", "face_lanes.h", "softras_lanes.h", *names)
     return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
 
 
@@ -59,6 +57,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         depth_image: wp.array3d(dtype=float),
         kept: wp.array4d(dtype=float),
         winners: wp.array3d(dtype=int),
+        seen: wp.array(dtype=int),
     ): ...
 
     @wp.func_native(_source("face_gradient.h", "softras_backward.cpp"))
@@ -80,6 +79,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         min_halo: float,
         kept: wp.array4d(dtype=float),
         winners: wp.array3d(dtype=int),
+        seen: wp.array(dtype=int),
         grad_image: wp.array3d(dtype=float),
         grad_alpha: wp.array3d(dtype=float),
         grad_depth: wp.array3d(dtype=float),
@@ -104,13 +104,14 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         image: wp.array3d(dtype=float),  # (views, H, W)
         alpha: wp.array3d(dtype=float),
         depth_image: wp.array3d(dtype=float),
-        kept: wp.array4d(dtype=float),  # (BUFFERS, views, H, pitch)
-        winners: wp.array3d(dtype=int),  # (views, H, pitch)
+        kept: wp.array4d(dtype=float),  # (BUFFERS, views, *buffer_size(H))
+        winners: wp.array3d(dtype=int),  # (views, *buffer_size(H))
+        seen: wp.array(dtype=int),  # (R,) 1 if any pixel sees the face
     ):
         view = first_view + wp.tid()
         forward_view(
             faces, shades, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, far_depth,
-            clip, reach, margin, cutoff, min_area, min_halo, image, alpha, depth_image, kept, winners,
+            clip, reach, margin, cutoff, min_area, min_halo, image, alpha, depth_image, kept, winners, seen,
         )  # fmt: skip
 
     @wp.kernel(module="unique", enable_backward=False)
@@ -127,17 +128,18 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         reach: float,
         kept: wp.array4d(dtype=float),
         winners: wp.array3d(dtype=int),
-        grad_image: wp.array3d(dtype=float),  # (views, H, pitch), 0 in the padding; empty: no gradient
+        seen: wp.array(dtype=int),
+        grad_image: wp.array3d(dtype=float),  # (views, *buffer_size(H)), 0 in the padding; empty: no gradient
         grad_alpha: wp.array3d(dtype=float),
         grad_depth: wp.array3d(dtype=float),
         grad_base: wp.array3d(dtype=float),  # scratch
-        grad_faces: wp.array3d(dtype=float),  # (R, 3, 3), zero on entry
-        grad_shades: wp.array2d(dtype=float),  # (R, 3), zero on entry
+        grad_faces: wp.array3d(dtype=float),  # (R, 3, 3), written
+        grad_shades: wp.array2d(dtype=float),  # (R, 3), written
     ):
         view = first_view + wp.tid()
         backward_view(
             faces, shades, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, clip, reach,
-            margin, cutoff, min_area, min_halo, kept, winners, grad_image, grad_alpha, grad_depth, grad_base,
+            margin, cutoff, min_area, min_halo, kept, winners, seen, grad_image, grad_alpha, grad_depth, grad_base,
             grad_faces, grad_shades,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dr_kfs.rendering._kernel_launch import TILE, in_lanes, launch_tasks
-from dr_kfs.rendering._softras_reference import padded_width, reach
+from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 BUFFERS = 8
@@ -27,22 +27,28 @@ def forward(
     far: float,
     clip: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; then, for the backward, what pixels keep, their winners, and the index of the faces."""
+    """Image, alpha, depth; then, for the backward, what pixels keep, their winners, and two lists about faces.
+
+    These are, where the tile kernels run, where each tile's faces start and which they are; where the CPU kernels run,
+    where each view's faces start and which of them any pixel sees.
+    """
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
     views = len(face_counts)
     image, alpha, depth = (face_ndc.new_empty(views, image_size, image_size) for _ in range(3))
-    padded = (views, image_size, padded_width(image_size))
+    padded = (views, *buffer_size(face_ndc, image_size))
     kept = face_ndc.new_empty(BUFFERS, *padded)
     winners = torch.empty(padded, dtype=torch.int32, device=face_ndc.device)
     images = [image, alpha, depth, kept, winners]
     if in_lanes(face_ndc):
         starts = torch.tensor([0, *face_counts]).cumsum(0).int()
-        faces = starts.new_empty(0)
+        faces = starts.new_empty(len(face_ndc))
+        scene, images = [face_ndc, face_shade, starts], [*images, faces]
         numbers = [views, image_size, sigma, gamma, far, clip, reach(sigma)]
     else:
         starts, faces = fill_tiles(reached_boxes(face_ndc, reach(sigma), clip), face_counts, image_size)
+        scene = [face_ndc, face_shade, starts, faces]
         numbers = [image_size, sigma, gamma, far, reach(sigma)]
-    _launch("forward", [face_ndc, face_shade, starts, faces], [*numbers, *images], views, image_size)
+    _launch("forward", scene, [*numbers, *images], views, image_size)
     return image, alpha, depth, kept, winners, starts, faces
 
 
@@ -58,20 +64,29 @@ def backward(
     """Gradients of `face_ndc` and `face_shade`; None stands for an incoming gradient of zero."""
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
     kept, winners, starts, faces = kept_tensors
-    grads = [torch.zeros_like(face_ndc), torch.zeros_like(face_shade)]
-    views, size, pitch = winners.shape
+    margin_rows, margin_columns = buffer_size(face_ndc, 0)
+    views, size = winners.shape[0], winners.shape[1] - margin_rows
+    padding = (0, margin_columns, 0, margin_rows)
     incoming = [
-        kept.new_empty(0, 0, 0) if gradient is None else torch.nn.functional.pad(gradient, (0, pitch - size))
+        kept.new_empty(0, 0, 0) if gradient is None else torch.nn.functional.pad(gradient, padding).contiguous()
         for gradient in gradients
     ]
-    incoming = [gradient.contiguous() for gradient in incoming]
     if in_lanes(face_ndc):
+        grads = [torch.empty_like(face_ndc), torch.empty_like(face_shade)]
         scratch = torch.empty_like(kept[0])
-        rest = [views, size, sigma, gamma, clip, reach(sigma), kept, winners, *incoming, scratch, *grads]
+        scene = [face_ndc, face_shade, starts]
+        rest = [views, size, sigma, gamma, clip, reach(sigma), kept, winners, faces, *incoming, scratch, *grads]
     else:
+        grads = [torch.zeros_like(face_ndc), torch.zeros_like(face_shade)]
+        scene = [face_ndc, face_shade, starts, faces]
         rest = [size, sigma, gamma, reach(sigma), kept, winners, *incoming, *(grad.view(-1) for grad in grads)]
-    _launch("backward", [face_ndc, face_shade, starts, faces], rest, views, size)
+    _launch("backward", scene, rest, views, size)
     return grads[0], grads[1]
+
+
+def buffer_size(like: Tensor, image_size: int) -> tuple[int, int]:
+    """Rows and columns of the per-pixel buffers: patches of the CPU kernels may end outside of the image."""
+    return (image_size + 1, image_size + 4) if in_lanes(like) else (image_size, image_size)
 
 
 def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: int) -> None:
@@ -79,7 +94,7 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
 
     Args:
         name: of the kernel.
-        scene: faces, shades and the index of the faces: its arguments before `first_view`.
+        scene: its arguments before `first_view`.
         rest: those after it.
         views: how many.
         size: side of the image [px].
@@ -90,7 +105,7 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
         if in_lanes(scene[0]):
             from dr_kfs.rendering._softras_cpu_warp import softras_cpu_kernels
 
-            kernels, threads, scene = softras_cpu_kernels(), 1, scene[:3]
+            kernels, threads = softras_cpu_kernels(), 1
         else:
             from dr_kfs.rendering._softras_warp import softras_kernels
 

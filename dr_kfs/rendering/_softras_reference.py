@@ -29,11 +29,6 @@ def reach(sigma: float) -> float:
     return math.sqrt(sigma * math.log(1.0 / CUTOFF))
 
 
-def padded_width(image_size: int) -> int:
-    """Width of the kernels' per-pixel buffers: rows in whole runs of eight pixels."""
-    return (image_size + 7) // 8 * 8
-
-
 def pixel_centres(image_size: int, *, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "P 2"]:
     """NDC centres of the pixels, row by row from the top left; x right, y up, centres at +0.5."""
     steps = (torch.arange(image_size, dtype=dtype, device=device) + 0.5) * (2.0 / image_size) - 1.0

@@ -24,7 +24,7 @@ from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_HALO
 from dr_kfs.rendering._tiles_warp import tile_functions
 from dr_kfs.rendering._triangles_warp import triangle_functions
 
-# Planes of `kept`, (BUFFERS, views, H, padded W).
+# Planes of `kept`, (BUFFERS, views, H, W).
 KEPT_BASE_DEPTH = wp.constant(0)
 KEPT_LOG_SUM = wp.constant(1)  # -gamma log sum exp(-z / gamma) over the covering faces; infinite where there are none
 KEPT_LAYER_TOTAL = wp.constant(2)
@@ -182,7 +182,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         reach: real,
         kept: wp.array4d(dtype=real),
         winners: wp.array3d(dtype=wp.int32),
-        grad_image: wp.array3d(dtype=real),  # (views, H, padded W), or empty: no gradient
+        grad_image: wp.array3d(dtype=real),  # (views, H, W), or empty: no gradient
         grad_alpha: wp.array3d(dtype=real),
         grad_depth: wp.array3d(dtype=real),
         grad_faces: wp.array(dtype=real),  # (9 R,): x, y, depth of each corner; zero on entry

@@ -40,9 +40,16 @@ class Lighting:
 
     def lambert(self, normals: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
         """Shade of unit normals that already face the camera."""
+        return self.shade(self.cosine(normals))
+
+    def cosine(self, normals: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
+        """Of the angle between unit normals and the direction to the light."""
         light = torch.tensor(self.direction, dtype=normals.dtype, device=normals.device)
-        light = torch.nn.functional.normalize(light, dim=0)
-        return self.ambient + self.diffuse * (normals @ light).clamp_min(0.0)
+        return normals @ torch.nn.functional.normalize(light, dim=0)
+
+    def shade(self, cosine: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """`ambient + diffuse max(0, cosine)`."""
+        return self.ambient + self.diffuse * cosine.clamp_min(0.0)
 
 
 def shade_corners(
@@ -69,14 +76,16 @@ def shade_corners(
     corners = vertices[faces]
     # Twice the area times the unit normal: the natural weight for averaging at the vertices.
     area_normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    # The sign is piecewise constant: it has no gradient to lose.
-    to_eye = eye[:, None] - corners.detach().mean(1)
-    facing = torch.where((area_normal.detach() * to_eye).sum(-1, keepdim=True) < 0, -1.0, 1.0)
-    turned = facing.to(vertices.dtype) * area_normal
+    # On which side of the face's plane the camera is. The sign is piecewise constant: it has no gradient to lose.
+    plane = area_normal.detach()
+    to_eye = eye @ plane.T - (plane * corners.detach().mean(1)).sum(-1)
+    facing = torch.where(to_eye < 0, -1.0, 1.0).to(vertices.dtype)
     if shading == "flat":
-        shade = lighting.lambert(torch.nn.functional.normalize(turned, dim=-1))
-        return shade.unsqueeze(-1).expand(-1, -1, 3)
+        # Turning a normal turns the sign of its cosine, which is one number per face and not three.
+        cosine = lighting.cosine(torch.nn.functional.normalize(area_normal, dim=-1))
+        return lighting.shade(facing * cosine).unsqueeze(-1).expand(-1, -1, 3)
     if shading == "smooth":
+        turned = facing.unsqueeze(-1) * area_normal
         at_vertices = torch.zeros(eye.shape[0], vertices.shape[0], 3, dtype=vertices.dtype, device=vertices.device)
         for corner in range(3):
             at_vertices = at_vertices.index_add(1, faces[:, corner], turned)

@@ -34,7 +34,6 @@ from torch import Tensor
 
 from dr_kfs.rendering import _softras_launch as launch
 from dr_kfs.rendering import _softras_reference as reference
-from dr_kfs.rendering._softras_reference import padded_width
 
 Backend = Literal["warp", "reference", "pytorch3d"]
 
@@ -127,7 +126,7 @@ def _soft_rasterize(
     far: float,
     clip: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; then what the backward needs: kept, winners, and two indices of the faces."""
+    """Image, alpha, depth; then what the backward needs: kept, winners, and two lists about faces."""
     return launch.forward(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
 
 
@@ -135,7 +134,7 @@ def _soft_rasterize(
 def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  # type: ignore[no-untyped-def]
     context = torch.library.get_ctx()
     shape = (len(face_counts), image_size, image_size)
-    padded = (len(face_counts), image_size, padded_width(image_size))
+    padded = (len(face_counts), *launch.buffer_size(face_ndc, image_size))
     return (
         face_ndc.new_empty(shape),
         face_ndc.new_empty(shape),

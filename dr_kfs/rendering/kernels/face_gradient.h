@@ -9,7 +9,7 @@ Located at;
 Lanes to_x[3], to_y[3], to_z[3], to_shade[3];  // gradients of one face's corners, a sum per lane
 
 auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_z[i] = to_shade[i] = ZERO; };
-auto finish_face = [&](int r) {
+auto add_face = [&](int r) {
     float* corner = (float*)grad_faces.data + 9 * (long)r;
     float* shade = (float*)grad_shades.data + 3 * (long)r;
     for (int i = 0; i < 3; i++) {
@@ -18,6 +18,10 @@ auto finish_face = [&](int r) {
         corner[3 * i + 2] += sum(to_z[i]);
         shade[i] += sum(to_shade[i]);
     }
+};
+auto clear_face = [&](int r) {
+    for (int i = 0; i < 9; i++) ((float*)grad_faces.data)[9 * (long)r + i] = 0.0f;
+    for (int i = 0; i < 3; i++) ((float*)grad_shades.data)[3 * (long)r + i] = 0.0f;
 };
 
 // Gradient of the barycentrics, for covered centres: p = sum w_i v_i, so moving corner k by s changes the

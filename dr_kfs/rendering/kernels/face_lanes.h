@@ -1,5 +1,8 @@
 // Triangles to eight pixels at a time: what the kernels that walk over faces share.
 //
+// The lanes are a patch of four columns and two rows: most faces of a fine mesh fit into two or three of them. Patches
+// start at the face's first pixel and may end outside of its box, or of the image.
+//
 // Stands below lanes.h at the top of a kernel's body; reads from its surroundings: faces, shades; size, reach, clip,
 // min_area. Names and formulas are those of _softras_reference.py.
 
@@ -25,14 +28,22 @@ struct Located {
     Lanes fade;
 };
 
-auto pixel_x = [&](int column) {
-    const Mask steps = {0, 1, 2, 3, 4, 5, 6, 7};
-    return __builtin_convertvector(2 * (steps + column) + 1 - size, Lanes) / (float)size;
-};
-auto pixel_y = [&](int row) { return (float)(size - 1 - 2 * row) / (float)size; };
+const Mask PATCH_COLUMN = {0, 1, 2, 3, 0, 1, 2, 3}, PATCH_ROW = {0, 0, 0, 0, 1, 1, 1, 1};
 
-// The face and the pixels it reaches (`grown`) or can cover (not grown); false if it has no row of them, if a corner is
-// not finite, or at or nearer than `clip`. Its columns may still be none: first_column > last_column.
+// The patch's pixel centres [NDC, y up].
+auto centres_x = [&](int column) {
+    return __builtin_convertvector(2 * (PATCH_COLUMN + column) + 1 - size, Lanes) / (float)size;
+};
+auto centres_y = [&](int row) { return __builtin_convertvector(size - 1 - 2 * (PATCH_ROW + row), Lanes) / (float)size; };
+
+// visit(row, column) for the patches that hold the pixels of a face.
+auto for_patches = [](const Face& face, auto&& visit) {
+    for (int row = face.first_row; row <= face.last_row; row += 2)
+        for (int column = face.first_column; column <= face.last_column; column += 4) visit(row, column);
+};
+
+// The face and the pixels it reaches (`grown`) or can cover (not grown: then without the lengths of its edges); false if
+// there are none, if a corner is not finite, or at or nearer than `clip`.
 auto find_face = [&](int r, bool grown, Face& face) {
     const float* corner = face_data + 9 * (long)r;
     float low_x = LARGEST, high_x = -LARGEST, low_y = LARGEST, high_y = -LARGEST;
@@ -46,8 +57,6 @@ auto find_face = [&](int r, bool grown, Face& face) {
         face.nearest = z < face.nearest ? z : face.nearest;
         face.x[i] = x;
         face.y[i] = y;
-        face.inverse_depth[i] = 1.0f / z;
-        face.shade[i] = shade_data[3 * (long)r + i];
     }
     if (!drawn) return false;
     if (grown) {
@@ -63,22 +72,30 @@ auto find_face = [&](int r, bool grown, Face& face) {
     face.first_row = face.first_row < 0 ? 0 : face.first_row;
     face.last_column = face.last_column > size - 1 ? size - 1 : face.last_column;
     face.last_row = face.last_row > size - 1 ? size - 1 : face.last_row;
+    if (face.first_row > face.last_row || face.first_column > face.last_column) return false;
     face.area = (face.x[1] - face.x[0]) * (face.y[2] - face.y[0]) - (face.y[1] - face.y[0]) * (face.x[2] - face.x[0]);
     const bool wide = __builtin_fabsf(face.area) > min_area;
+    if (!grown && !wide) return false;
     face.inverse_area = wide ? 1.0f / face.area : 0.0f;
+    for (int i = 0; i < 3; i++) {
+        face.inverse_depth[i] = 1.0f / corner[3 * i + 2];
+        face.shade[i] = shade_data[3 * (long)r + i];
+    }
+    if (!grown) return true;
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3;
         const float ex = face.x[j] - face.x[i], ey = face.y[j] - face.y[i], squared = ex * ex + ey * ey;
         face.inverse_length[i] = 1.0f / (squared > 1e-20f ? squared : 1e-20f);
     }
-    return face.first_row <= face.last_row && (grown || wide);
+    return true;
 };
 
-// Corners, screen barycentrics of the centres, and which centres are covered; py may be one for all lanes.
-auto locate_inside = [&](const Face& face, Lanes px, auto py, Located& at) {
+// Corners, screen barycentrics of the centres of the patch at (row, column), and which centres are covered.
+auto locate_inside = [&](const Face& face, int row, int column, Located& at) {
+    const Lanes px = centres_x(column), py = centres_y(row);
     for (int i = 0; i < 3; i++) {
         at.x[i] = face.x[i] - px;
-        at.y[i] = (Lanes)(face.y[i] - py);
+        at.y[i] = face.y[i] - py;
     }
     at.covers = (Mask)(face.inverse_area != 0.0f ? -1 : 0);
     for (int i = 0; i < 3; i++) {
@@ -86,6 +103,12 @@ auto locate_inside = [&](const Face& face, Lanes px, auto py, Located& at) {
         at.weight[i] = (at.x[j] * at.y[k] - at.y[j] * at.x[k]) * face.inverse_area;
         at.covers &= at.weight[i] >= ZERO;
     }
+};
+
+// Depth of the located points; fills w_i / z_i. One expression for all passes of a kernel: base and layer must agree.
+auto depth_of = [&](const Face& face, const Located& at, Lanes* weighted) {
+    for (int i = 0; i < 3; i++) weighted[i] = at.weight[i] * face.inverse_depth[i];
+    return ONE / (weighted[0] + weighted[1] + weighted[2]);
 };
 
 // The rest of `Located`: the nearest edge point, and barycentrics that lie in the face everywhere.

@@ -32,8 +32,7 @@ for (int r = first_face; r < last_face; r++) {
         if (!any((g_z != ZERO) | (g_shade != ZERO) | (g_signed != ZERO))) return;
 
         // shade = z sum w_i s_i / z_i and 1 / z = sum w_i / z_i, in the weights and the corners.
-        over_depth(face, at, weighted);
-        const Lanes depth = ONE / (weighted[0] + weighted[1] + weighted[2]);
+        const Lanes depth = depth_of(face, at, weighted);
         const Lanes shade = depth * (weighted[0] * face.shade[0] + weighted[1] * face.shade[1] +
                                      weighted[2] * face.shade[2]);
         const Lanes g_inverse = -g_shade * shade * depth - g_z * depth * depth;
@@ -50,5 +49,5 @@ for (int r = first_face; r < last_face; r++) {
         if (any(touched & at.on_second)) through_edge(face, 1, touched & at.on_second, g_squared, to_weight);
         if (any(touched & last)) through_edge(face, 2, touched & last, g_squared, to_weight);
     });
-    finish_face(r);
+    add_face(r);
 }

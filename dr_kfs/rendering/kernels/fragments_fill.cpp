@@ -16,8 +16,7 @@ for (int r = first_face; r < last_face; r++) {
     for_patches(face, [&](int row, int column) {
         const Mask touched = touch(face, row, column, at);
         if (!any(touched)) return;
-        over_depth(face, at, weighted);
-        const Lanes depth = ONE / (weighted[0] + weighted[1] + weighted[2]);
+        const Lanes depth = depth_of(face, at, weighted);
         store(depths, depth);
         store(shades_here, depth * (weighted[0] * face.shade[0] + weighted[1] * face.shade[1] +
                                     weighted[2] * face.shade[2]));

@@ -12,8 +12,8 @@ const float LARGEST = 3.4e38f;  // NaN and infinity are not below it
 
 auto load = [](const float* from) { return (Lanes)(*(const Unaligned*)from); };
 auto store = [](float* to, Lanes values) { *(Unaligned*)to = values; };
-auto smaller = [](Lanes a, Lanes b) { return __builtin_elementwise_min(a, b); };
-auto larger = [](Lanes a, Lanes b) { return __builtin_elementwise_max(a, b); };
+auto smaller = [](Lanes a, Lanes b) { return a < b ? a : b; };
+auto larger = [](Lanes a, Lanes b) { return a > b ? a : b; };
 auto any = [](Mask mask) { return __builtin_reduce_or(mask) != 0; };
 auto all = [](Mask mask) { return __builtin_reduce_and(mask) != 0; };
 auto sum = [](Lanes a) { return ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])); };

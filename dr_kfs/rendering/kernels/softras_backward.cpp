@@ -1,8 +1,8 @@
 // Backward of the soft rasterizer, one view: the exact derivative of softras_forward.cpp.
 //
-// Arguments (see _softras_cpu_warp.py): those of the forward up to min_halo, but far_depth; kept and winners as the
-// forward left them; grad_image, grad_alpha, grad_depth (views, size, pitch), 0 in the padding, or empty for a
-// gradient that is 0; grad_base (views, size, pitch), scratch;
+// Arguments (see _softras_cpu_warp.py): those of the forward up to min_halo, but far_depth; kept, winners and seen as
+// the forward left them; grad_image, grad_alpha, grad_depth (views, size + 1, pitch), 0 in the padding, or empty for
+// a gradient that is 0; grad_base (views, size + 1, pitch), scratch;
 // grad_faces (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written (see face_gradient.h).
 
 auto of_this_view = [&](auto& gradient) {
@@ -11,116 +11,115 @@ auto of_this_view = [&](auto& gradient) {
 const float* const image_gradient = of_this_view(grad_image);
 const float* const alpha_gradient = of_this_view(grad_alpha);
 const float* const depth_gradient = of_this_view(grad_depth);
-auto gradient_at = [](const float* gradient, long pixel) {
-    return gradient ? (Lanes)(*(const Unaligned*)(gradient + pixel)) : (Lanes)(0.0f);
+auto gradient_at = [&](const float* gradient, long pixel) {
+    return gradient ? load_patch(gradient + pixel) : ZERO;
 };
 float* const base_gradient = (float*)grad_base.data + offset;
-for (long i = 0; i < (long)size * pitch; i++)
+for (long i = 0; i < pixels; i++)
     base_gradient[i] = depth_gradient ? depth_gradient[i] * (1.0f - front[i]) : 0.0f;
 
+const int* const is_seen = (const int*)seen.data;
 Fragment fragment;
 
 // Layer and occluders.
 for (int r = first_face; r < last_face; r++) {
-    if (!read_face(r, true, face)) continue;
+    clear_face(r);
+    if (!is_seen[r]) continue;
+    find_face(r, true, face);
     start_face();
-    for (int row = face.first_row; row <= face.last_row; row++) {
-        for (int column = face.first_column; column <= face.last_column; column += 8) {
-            const long pixel = (long)row * pitch + column;
-            const Lanes g_image = gradient_at(image_gradient, pixel), g_depth = gradient_at(depth_gradient, pixel);
-            const Lanes g_alpha = gradient_at(alpha_gradient, pixel);
-            if (!any((g_image != ZERO) | (g_depth != ZERO) | (g_alpha != ZERO))) continue;
-            if (!see_face(face, row, column, at, fragment)) continue;
-            const Mask touched = fragment.touched, has_base = fragment.has_base;
-            const Lanes depth = fragment.depth, shade = fragment.shade, fade = fragment.fade, area = fragment.area;
-            const Lanes near = fragment.near, occludes = fragment.occludes;
-            const Lanes f = load(front + pixel), c = load(layer_shade + pixel);
+    for_patches(face, [&](int row, int column) {
+        const long pixel = (long)row * pitch + column;
+        const Lanes g_image = gradient_at(image_gradient, pixel), g_depth = gradient_at(depth_gradient, pixel);
+        const Lanes g_alpha = gradient_at(alpha_gradient, pixel);
+        if (!any((g_image != ZERO) | (g_depth != ZERO) | (g_alpha != ZERO))) return;
+        if (!see_face(face, row, column, at, fragment)) return;
+        const Mask touched = fragment.touched, has_base = fragment.has_base;
+        const Lanes depth = fragment.depth, shade = fragment.shade, fade = fragment.fade, area = fragment.area;
+        const Lanes near = fragment.near, occludes = fragment.occludes;
+        const Lanes f = load_patch(front + pixel), c = load_patch(layer_shade + pixel);
 
-            // The layer: c_0 = sum share shade / sum share.
-            const Mask in_layer = touched & has_base;
-            const Lanes total = in_layer ? load(layer_total + pixel) : ONE;
-            const Lanes g_layer = in_layer ? g_image * (ONE - f) / total : ZERO;
-            const Lanes window = near * (ONE - occludes);
-            const Lanes g_share = g_layer * (shade - c);
-            Lanes g_shade = g_layer * area * window;
-            Lanes g_fade = 0.5f * g_share * window;
-            g_fade = at.covers ? -g_fade : g_fade;
-            Lanes g_behind = g_share * area * window * (occludes - (ONE - near));
-            Lanes g_z = ZERO;
+        // The layer: c_0 = sum share shade / sum share.
+        const Mask in_layer = touched & has_base;
+        const Lanes total = in_layer ? load_patch(layer_total + pixel) : ONE;
+        const Lanes g_layer = in_layer ? g_image * (ONE - f) / total : ZERO;
+        const Lanes window = near * (ONE - occludes);
+        const Lanes g_share = g_layer * (shade - c);
+        Lanes g_shade = g_layer * area * window;
+        Lanes g_fade = 0.5f * g_share * window;
+        g_fade = at.covers ? -g_fade : g_fade;
+        Lanes g_behind = g_share * area * window * (occludes - (ONE - near));
+        Lanes g_z = ZERO;
 
-            // The occluders: halo = fade * occludes, mixed by its square; the largest one is the coverage.
-            const Lanes halo = fade * occludes;
-            const Mask fronts = touched & ~at.covers & (halo > (Lanes)(min_halo));
-            if (any(fronts)) {
-                const Lanes m = load(mix_shade + pixel), d = load(mix_depth + pixel);
-                const Lanes g_mix = fronts ? f * halo / load(mix_total + pixel) : ZERO;
-                g_shade += g_image * g_mix * halo;
-                g_z += g_depth * g_mix * halo;
-                Lanes g_halo = 2.0f * g_mix * (g_image * (shade - m) + g_depth * (depth - d));
-                Lanes g_front = g_image * (m - c) + g_depth * (d - fragment.base);
-                g_front += has_base ? ZERO : g_alpha;
-                Mask wins;
-                for (int lane = 0; lane < 8; lane++) wins[lane] = winner[pixel + lane] == r ? -1 : 0;
-                g_halo += (fronts & wins) ? g_front : ZERO;
-                g_fade += g_halo * occludes;
-                g_behind -= has_base ? g_halo * fade * occludes * (ONE - occludes) : ZERO;
-            }
-            g_behind = in_layer ? g_behind : ZERO;
-            g_z += g_behind * inverse_gamma;
-            store(base_gradient + pixel, load(base_gradient + pixel) - g_behind * inverse_gamma);
-
-            // shade = z sum w_i s_i / z_i and 1 / z = sum w_i / z_i, in the weights and the corners.
-            const Lanes g_inverse = -g_shade * shade * depth - g_z * depth * depth;
-            Lanes to_weight[3];
-            for (int i = 0; i < 3; i++) {
-                const Lanes per_weight = g_shade * depth * face.shade[i] + g_inverse;
-                to_weight[i] = per_weight * face.inverse_depth[i];
-                to_z[i] -= per_weight * fragment.weighted[i] * face.inverse_depth[i];
-                to_shade[i] += g_shade * depth * fragment.weighted[i];
-            }
-            const Lanes slope = (fade + cutoff / (1.0f - cutoff)) * inverse_sigma;
-            const Lanes g_squared = (touched & (fade > ZERO)) ? -g_fade * slope : ZERO;
-            if (any(at.covers)) through_inside(face, touched & at.covers, to_weight);
-            if (any(fade > ZERO)) {
-                const Mask last = ~at.on_first & ~at.on_second;
-                if (any(at.on_first)) through_edge(face, 0, touched & at.on_first, g_squared, to_weight);
-                if (any(at.on_second)) through_edge(face, 1, touched & at.on_second, g_squared, to_weight);
-                if (any(last)) through_edge(face, 2, touched & last, g_squared, to_weight);
-            }
+        // The occluders: halo = fade * occludes, mixed by its square; the largest one is the coverage.
+        const Lanes halo = fade * occludes;
+        const Mask fronts = touched & ~at.covers & (halo > (Lanes)(min_halo));
+        if (any(fronts)) {
+            const Lanes m = load_patch(mix_shade + pixel), d = load_patch(mix_depth + pixel);
+            const Lanes g_mix = fronts ? f * halo / load_patch(mix_total + pixel) : ZERO;
+            g_shade += g_image * g_mix * halo;
+            g_z += g_depth * g_mix * halo;
+            Lanes g_halo = 2.0f * g_mix * (g_image * (shade - m) + g_depth * (depth - d));
+            Lanes g_front = g_image * (m - c) + g_depth * (d - fragment.base);
+            g_front += has_base ? ZERO : g_alpha;
+            const Mask wins = load_winners(pixel) == (Mask)(r);
+            g_halo += (fronts & wins) ? g_front : ZERO;
+            g_fade += g_halo * occludes;
+            g_behind -= has_base ? g_halo * fade * occludes * (ONE - occludes) : ZERO;
         }
-    }
-    finish_face(r);
+        g_behind = in_layer ? g_behind : ZERO;
+        g_z += g_behind * inverse_gamma;
+        add_to_patch(base_gradient + pixel, -g_behind * inverse_gamma);
+
+        // shade = z sum w_i s_i / z_i and 1 / z = sum w_i / z_i, in the weights and the corners.
+        const Lanes g_inverse = -g_shade * shade * depth - g_z * depth * depth;
+        Lanes to_weight[3];
+        for (int i = 0; i < 3; i++) {
+            const Lanes per_weight = g_shade * depth * face.shade[i] + g_inverse;
+            to_weight[i] = per_weight * face.inverse_depth[i];
+            to_z[i] -= per_weight * fragment.weighted[i] * face.inverse_depth[i];
+            to_shade[i] += g_shade * depth * fragment.weighted[i];
+        }
+        const Lanes slope = (fade + cutoff / (1.0f - cutoff)) * inverse_sigma;
+        const Lanes g_squared = (touched & (fade > ZERO)) ? -g_fade * slope : ZERO;
+        if (any(at.covers)) through_inside(face, touched & at.covers, to_weight);
+        if (any(fade > ZERO)) {
+            const Mask last = ~at.on_first & ~at.on_second;
+            if (any(at.on_first)) through_edge(face, 0, touched & at.on_first, g_squared, to_weight);
+            if (any(at.on_second)) through_edge(face, 1, touched & at.on_second, g_squared, to_weight);
+            if (any(last)) through_edge(face, 2, touched & last, g_squared, to_weight);
+        }
+    });
+    add_face(r);
 }
 
-// Base depth: softmin over the covering faces.
+// Base depth: softmin over the covering faces. One that no pixel saw is too far behind the base to have a part in it.
 for (int r = first_face; r < last_face; r++) {
-    if (!read_face(r, false, face)) continue;
+    if (!is_seen[r] || !find_face(r, false, face)) continue;
     start_face();
-    for (int row = face.first_row; row <= face.last_row; row++) {
-        const float py = pixel_y(row);
-        for (int column = face.first_column; column <= face.last_column; column += 8) {
-            const long pixel = (long)row * pitch + column;
-            const Lanes g_base = load(base_gradient + pixel);
-            if (hidden_behind(face, load(log_sum + pixel))) continue;
-            locate_inside(face, pixel_x(column), py, at);
-            Mask counts = at.covers & (g_base != ZERO) & (load(log_sum + pixel) < (Lanes)(NO_BASE));
-            if (!any(counts)) continue;
-            const Lanes inverse = at.weight[0] * face.inverse_depth[0] + at.weight[1] * face.inverse_depth[1] +
-                                  at.weight[2] * face.inverse_depth[2];
-            const Lanes depth = ONE / inverse;
-            const Lanes nearness = (load(log_sum + pixel) - depth) * inverse_gamma;
-            counts &= nearness > (Lanes)(-HIDDEN);
-            if (!any(counts)) continue;
-            const Lanes behind = (depth - load(base_depth + pixel)) * inverse_gamma;
-            const Lanes g_z = counts ? g_base * exponential(nearness) * (ONE - behind) : ZERO;
-            const Lanes g_inverse = -g_z * depth * depth;
-            Lanes to_weight[3];
-            for (int i = 0; i < 3; i++) {
-                to_weight[i] = g_inverse * face.inverse_depth[i];
-                to_z[i] -= counts ? to_weight[i] * at.weight[i] * face.inverse_depth[i] : ZERO;
-            }
-            through_inside(face, counts, to_weight);
+    bool met = false;
+    for_patches(face, [&](int row, int column) {
+        const long pixel = (long)row * pitch + column;
+        const Lanes g_base = load_patch(base_gradient + pixel);
+        if (!any(g_base != ZERO)) return;
+        if (hidden_behind(face, load_patch(log_sum + pixel))) return;
+        locate_inside(face, row, column, at);
+        Mask counts = at.covers & (g_base != ZERO) & (load_patch(log_sum + pixel) < (Lanes)(NO_BASE));
+        if (!any(counts)) return;
+        Lanes weighted[3];
+        const Lanes depth = depth_of(face, at, weighted);
+        const Lanes nearness = (load_patch(log_sum + pixel) - depth) * inverse_gamma;
+        counts &= nearness > (Lanes)(-HIDDEN);
+        if (!any(counts)) return;
+        met = true;
+        const Lanes behind = (depth - load_patch(base_depth + pixel)) * inverse_gamma;
+        const Lanes g_z = counts ? g_base * exponential(nearness) * (ONE - behind) : ZERO;
+        const Lanes g_inverse = -g_z * depth * depth;
+        Lanes to_weight[3];
+        for (int i = 0; i < 3; i++) {
+            to_weight[i] = g_inverse * face.inverse_depth[i];
+            to_z[i] -= counts ? to_weight[i] * at.weight[i] * face.inverse_depth[i] : ZERO;
         }
-    }
-    finish_face(r);
+        through_inside(face, counts, to_weight);
+    });
+    if (met) add_face(r);
 }

@@ -5,9 +5,10 @@
 const float HIDDEN = 40.0f;  // in units of gamma: exp(-40) is nothing beside 1, and denormals are slow
 const float NO_BASE = 1e30f;
 
-const int pitch = (size + 7) / 8 * 8;                 // floats per row of `kept`: whole runs of lanes
-const long plane = (long)views * size * pitch;        // floats per plane of `kept`
-const long offset = (long)view * size * pitch;        // of this view inside a plane
+const int pitch = size + 4;                           // floats per row of `kept`; a patch may end beyond the image,
+const long pixels = (long)(size + 1) * pitch;         // by three columns and a row
+const long plane = views * pixels;                    // floats per plane of `kept`
+const long offset = view * pixels;                    // of this view inside a plane
 float* const base_depth = (float*)kept.data + 0 * plane + offset;
 float* const log_sum = (float*)kept.data + 1 * plane + offset;
 float* const layer_total = (float*)kept.data + 2 * plane + offset;
@@ -19,11 +20,29 @@ float* const mix_depth = (float*)kept.data + 7 * plane + offset;
 int* const winner = (int*)winners.data + offset;      // the occluder with the largest coverage; -1: none
 const float inverse_sigma = 1.0f / sigma, inverse_gamma = 1.0f / gamma;
 
-// The face and its pixels (see find_face) in whole runs of lanes, which is how the rows of `kept` are padded.
-auto read_face = [&](int r, bool grown, Face& face) {
-    if (!find_face(r, grown, face)) return false;
-    face.first_column &= ~7;
-    return face.first_column <= face.last_column;
+// The patch whose first pixel stands at `from`.
+typedef float FourFloats __attribute__((ext_vector_type(4), aligned(4)));
+typedef int FourInts __attribute__((ext_vector_type(4), aligned(4)));
+auto load_patch = [&](const float* from) {
+    Lanes patch;
+    patch.lo = *(const FourFloats*)from;
+    patch.hi = *(const FourFloats*)(from + pitch);
+    return patch;
+};
+auto store_patch = [&](float* to, Lanes patch) {
+    *(FourFloats*)to = patch.lo;
+    *(FourFloats*)(to + pitch) = patch.hi;
+};
+auto add_to_patch = [&](float* to, Lanes values) { store_patch(to, load_patch(to) + values); };
+auto load_winners = [&](long pixel) {
+    Mask patch;
+    patch.lo = *(const FourInts*)(winner + pixel);
+    patch.hi = *(const FourInts*)(winner + pixel + pitch);
+    return patch;
+};
+auto store_winners = [&](long pixel, Mask patch) {
+    *(FourInts*)(winner + pixel) = patch.lo;
+    *(FourInts*)(winner + pixel + pitch) = patch.hi;
 };
 
 // `E` of softras.py, exactly 0 from the reach on.
@@ -32,7 +51,7 @@ auto fade_of = [&](Lanes squared) {
     return larger(faded, ZERO);
 };
 
-// True where no lane of these eight pixels can see the face: it lies HIDDEN behind the base, or behind `depth`.
+// True where no lane of the patch can see the face: it lies HIDDEN behind the base, or behind `depth`.
 auto hidden_behind = [&](const Face& face, Lanes depth) {
     return all((face.nearest - depth) * inverse_gamma >= (Lanes)(HIDDEN));
 };
@@ -52,16 +71,17 @@ const float margin_factor = __builtin_expf(-margin);
 // Fills `at` and `fragment`; false if the face touches none of the pixels.
 auto see_face = [&](const Face& face, int row, int column, Located& at, Fragment& fragment) {
     const long pixel = (long)row * pitch + column;
-    fragment.base = load(base_depth + pixel);
-    fragment.has_base = load(log_sum + pixel) < (Lanes)(NO_BASE);
+    fragment.base = load_patch(base_depth + pixel);
+    fragment.has_base = load_patch(log_sum + pixel) < (Lanes)(NO_BASE);
     if (all(fragment.has_base) && hidden_behind(face, fragment.base)) return false;
-    locate_inside(face, pixel_x(column), pixel_y(row), at);
+    locate_inside(face, row, column, at);
     locate_edges(face, at);
     const Mask reached = at.squared < (Lanes)(reach * reach);
-    fragment.touched = at.covers | reached;
+    // Outside of the image some faces of a pixel are met and others are not: nothing may come of it.
+    const Mask in_image = (PATCH_COLUMN + column < (Mask)(size)) & (PATCH_ROW + row < (Mask)(size));
+    fragment.touched = (at.covers | reached) & in_image;
     if (!any(fragment.touched)) return false;
-    for (int i = 0; i < 3; i++) fragment.weighted[i] = at.weight[i] * face.inverse_depth[i];
-    fragment.depth = ONE / (fragment.weighted[0] + fragment.weighted[1] + fragment.weighted[2]);
+    fragment.depth = depth_of(face, at, fragment.weighted);
     fragment.behind = (fragment.depth - fragment.base) * inverse_gamma;
     fragment.touched &= ~fragment.has_base | (fragment.behind < (Lanes)(HIDDEN));
     if (!any(fragment.touched)) return false;
