@@ -25,15 +25,17 @@ class SeenViews:
     """Some views of some shapes, before they are described."""
 
     images: Float[Tensor, "B V H W"]
-    poi: Float[Tensor, "B V H W"]
+    poi: tuple[Float[Tensor, "B V _ _"], ...]
+    """Of the images at each scale."""
 
     def part(self, views: slice) -> SeenViews:
         """Some of the views."""
-        return SeenViews(self.images[:, views], self.poi[:, views])
+        return SeenViews(self.images[:, views], tuple(poi[:, views] for poi in self.poi))
 
     def leaves(self) -> SeenViews:
         """The same values without their history, ready to gather a gradient where they have one."""
-        return SeenViews(*(x.detach().requires_grad_(x.requires_grad) for x in (self.images, self.poi)))
+        images, *poi = (x.detach().requires_grad_(x.requires_grad) for x in (self.images, *self.poi))
+        return SeenViews(images, tuple(poi))
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,14 @@ class ChunkedStep:
     def runs(self, seen: list[Look]) -> Iterator[list[Look]]:
         """The same, as many views as are described together at a time."""
         first = seen[0]
-        count = (first.poi if isinstance(first, SeenViews) else first.weights).shape[1]
+        count = (first.images if isinstance(first, SeenViews) else first.weights).shape[1]
         for start in range(0, count, self.plan.described):
             yield [look.part(slice(start, start + self.plan.described)) for look in seen]
 
 
 def _seen_tensors(looks: Iterable[Look]) -> list[Tensor]:
     """What a gradient flows through on its way from the second half to the first."""
-    both = [x for look in looks if isinstance(look, SeenViews) for x in (look.images, look.poi)]
+    both = [x for look in looks if isinstance(look, SeenViews) for x in (look.images, *look.poi)]
     return [x for x in both if x.requires_grad]
 
 

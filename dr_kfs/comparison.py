@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dr_kfs.descriptors import PatchScales
+
 
 @dataclass(frozen=True)
 class SeenShape:
@@ -19,23 +21,20 @@ class SeenShape:
     """Mean PoI of each patch."""
     images: Float[Tensor, "B V H W"] | None
     """Shaded views; None where the side was a `ShapeCode`."""
-    poi: Float[Tensor, "B V H W"] | None
-    """PoI maps; None where the side was a `ShapeCode`."""
+    poi: tuple[Float[Tensor, "B V _ _"], ...] | None
+    """PoI maps at each scale; None where the side was a `ShapeCode`."""
 
     @staticmethod
     def cat(parts: Sequence[SeenShape]) -> SeenShape:
         """Runs of views as one."""
+        images = [part.images for part in parts if part.images is not None]
+        maps = [part.poi for part in parts if part.poi is not None]
         return SeenShape(
             torch.cat([part.descriptors for part in parts], dim=1),
             torch.cat([part.weights for part in parts], dim=1),
-            _cat_views([part.images for part in parts]),
-            _cat_views([part.poi for part in parts]),
+            torch.cat(images, dim=1) if images else None,
+            tuple(torch.cat(same, dim=1) for same in zip(*maps, strict=True)) if maps else None,
         )
-
-
-def _cat_views(parts: Sequence[Tensor | None]) -> Tensor | None:
-    present = [part for part in parts if part is not None]
-    return torch.cat(present, dim=1) if present else None
 
 
 @dataclass(frozen=True)
@@ -43,13 +42,13 @@ class Direction:
     """One direction of the two-way matching."""
 
     per_view: Float[Tensor, "B V"]
-    """`sum_i w_i d_i / sum_i w_i` of each view."""
+    """`sum_i w_i d_i / sum_i w_i` of each view, summed over the scales."""
     patch_distance: Float[Tensor, "B V P"]
     """`d_i`: the distance of each patch to its best match."""
     weights: Float[Tensor, "B V P"]
-    """`w_i`: the patch's mean PoI; the share of patch i in its view is w_i / sum w."""
+    """`w_i`: the patch's mean PoI; the share of patch i in its view and scale is w_i / sum w."""
     match: Int[Tensor, "B V P"]
-    """Which patch of the other shape, same view, was the best match. Patches count row by row from the top left."""
+    """Which patch of the other shape, same view and scale, was the best match; patches count as in `PatchScales`."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ class Comparison:
     """What the prediction has and the target lacks."""
     target_to_predicted: Direction
     """What the target has and the prediction lacks."""
+    scales: PatchScales
+    """Which patches belong to which scale."""
     settings: dict[str, object]
     """Renderer, detector, descriptor (with their weights) and matcher."""
 
@@ -80,11 +81,12 @@ class Comparison:
         return self.per_view.topk(min(count, self.per_view.shape[1]), dim=1).indices
 
     def patch_error(self, side: str) -> Float[Tensor, "B V P"]:
-        """What each patch adds to the distance: `w_i d_i / sum_i w_i`; `side` is "predicted" or "target"."""
+        """What each patch adds to the distance, `w_i d_i / sum_i w_i` of its scale; `side`: "predicted" or "target"."""
         if side not in ("predicted", "target"):
             raise ValueError(f'side must be "predicted" or "target", got {side!r}.')
         direction = self.predicted_to_target if side == "predicted" else self.target_to_predicted
-        total = direction.weights.sum(-1, keepdim=True)
+        totals = [w.sum(-1, keepdim=True).expand_as(w) for w in self.scales.split(direction.weights, -1)]
+        total = torch.cat(totals, dim=-1)
         return direction.weights * direction.patch_distance / torch.where(total > 0, total, 1.0)
 
     def to_dict(self) -> dict[str, object]:

@@ -6,7 +6,8 @@ shape -> views -> PoI maps -> patches -> descriptors -> two-way localized matchi
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -16,13 +17,13 @@ from torch import Tensor, nn
 from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews
 from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, Direction, SeenShape
-from dr_kfs.descriptors import HardNetDescriptor, ViewDescriptor, extract_patches, patch_grid
+from dr_kfs.descriptors import HardNetDescriptor, PatchScales, ViewDescriptor, extract_patches
 from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Frame, Meshes, as_meshes, normalize
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses._mesh_topology import Reduction, reduce_items
-from dr_kfs.matching import LocalizedMatcher, PatchMatches, weighted_similarity
+from dr_kfs.matching import LocalizedMatcher, PatchMatches, scaled_similarity
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan, plan_step
@@ -53,6 +54,8 @@ class DRKFSLoss(nn.Module):
         descriptor: PoI patches (K, 32, 32) to descriptors (K, D), or a `ViewDescriptor`, or the name of HardNet
             weights (`"hardnet-liberty"`); `HardNetDescriptor()`.
         matcher: two (B, V, P, D) to `PatchMatches`; `LocalizedMatcher()`.
+        scales: compare the views shrunk by these factors, see `PatchScales`; the distance is the sum over the scales,
+            each term as above. (1,) is the paper's.
         normalize: `"target"` maps both shapes with the target's box (centre to the origin, diagonal to 1), so that a
             value does not depend on units; `"each"` every shape with its own; `"none"` trusts the caller.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per pair).
@@ -81,6 +84,7 @@ class DRKFSLoss(nn.Module):
         detector: nn.Module | None = None,
         descriptor: nn.Module | str | None = None,
         matcher: nn.Module | None = None,
+        scales: Sequence[int] = (1,),
         normalize: Normalization = "target",
         reduction: Reduction = "mean",
         view_chunk: int | None = None,
@@ -103,6 +107,7 @@ class DRKFSLoss(nn.Module):
         descriptor = DEFAULT_DESCRIPTOR if descriptor is None else descriptor
         self.descriptor: Any = HardNetDescriptor(descriptor) if isinstance(descriptor, str) else descriptor
         self.matcher: Any = LocalizedMatcher() if matcher is None else matcher
+        self.scales = PatchScales(getattr(self.renderer, "image_size", 256), tuple(scales))
         self.normalize: Normalization = normalize
         self.reduction: Reduction = reduction
         if views_per_step is not None and not 1 <= views_per_step <= self.view_count:
@@ -175,17 +180,12 @@ class DRKFSLoss(nn.Module):
         if len(theirs) < len(ours):
             theirs = theirs[[0] * len(ours)]
         seen = [self._remembered(side) for side in (ours, theirs)]
-        forth: PatchMatches = self.matcher(seen[0].descriptors, seen[1].descriptors)
-        back: PatchMatches = self.matcher(seen[1].descriptors, seen[0].descriptors)
         return Comparison(
             predicted=seen[0],
             target=seen[1],
-            predicted_to_target=Direction(
-                weighted_similarity(forth.distance, seen[0].weights), forth.distance, seen[0].weights, forth.index
-            ),
-            target_to_predicted=Direction(
-                weighted_similarity(back.distance, seen[1].weights), back.distance, seen[1].weights, back.index
-            ),
+            predicted_to_target=self._direction(seen[0], seen[1]),
+            target_to_predicted=self._direction(seen[1], seen[0]),
+            scales=self.scales,
             settings={**self.code_settings(), "matcher": _settings(self.matcher)},
         )
 
@@ -209,7 +209,7 @@ class DRKFSLoss(nn.Module):
             "renderer": _settings(self.renderer),
             "detector": _settings(self.detector),
             "descriptor": _settings(self.descriptor),
-            "patches": {"size": PATCH_SIZE, "stride": PATCH_STRIDE},
+            "patches": {"size": PATCH_SIZE, "stride": PATCH_STRIDE, "scales": list(self.scales.factors)},
             "normalize": self.normalize,
         }
 
@@ -222,7 +222,7 @@ class DRKFSLoss(nn.Module):
         self._check_device(side)
         images = self.renderer(side, self.renderer.cameras[views]).images
         with torch.autocast(side.device.type, enabled=False):  # PoI values are small differences of large sums
-            return SeenViews(images, self.detector(images))
+            return SeenViews(images, tuple(self.detector(shrunk) for shrunk in self.scales.shrink(images)))
 
     def _describe(self, look: Look) -> DescribedViews:
         """Descriptors of the patches; all blank ones share one, computed once.
@@ -231,10 +231,11 @@ class DRKFSLoss(nn.Module):
         """
         if isinstance(look, DescribedViews):
             return look
-        patches = extract_patches(look.poi)
+        patches = torch.cat([extract_patches(poi) for poi in look.poi], dim=2)
         weights = patches.mean((-2, -1))
         if isinstance(self.descriptor, ViewDescriptor):
-            return DescribedViews(self.descriptor.describe_views(look.images), weights)
+            described = [self.descriptor.describe_views(shrunk) for shrunk in self.scales.shrink(look.images)]
+            return DescribedViews(torch.cat(described, dim=2), weights)
         blank = self._blank_descriptor(patches.dtype, patches.device)
         touched = patches.detach().flatten(0, 2).amax((-2, -1)) > 0
         index = touched.nonzero().squeeze(1)
@@ -256,9 +257,24 @@ class DRKFSLoss(nn.Module):
         """The part of the distance that some views contribute."""
         a, b = self._describe(ours), self._describe(theirs)
         b = DescribedViews(b.descriptors.expand_as(a.descriptors), b.weights.expand_as(a.weights))
-        forth = weighted_similarity(self.matcher(a.descriptors, b.descriptors).distance, self._weights(a))
-        back = weighted_similarity(self.matcher(b.descriptors, a.descriptors).distance, self._weights(b))
+        forth = scaled_similarity(self._match(a, b).distance, self._weights(a), self.scales)
+        back = scaled_similarity(self._match(b, a).distance, self._weights(b), self.scales)
         return (forth + back).sum(1)
+
+    def _match(self, query: DescribedViews | SeenShape, reference: DescribedViews | SeenShape) -> PatchMatches:
+        """Each scale within itself."""
+        sides = (self.scales.split(side.descriptors, 2) for side in (query, reference))
+        found: list[PatchMatches] = [self.matcher(*pair) for pair in zip(*sides, strict=True)]
+        first = accumulate((0, *self.scales.counts))
+        return PatchMatches(
+            torch.cat([matches.distance for matches in found], dim=2),
+            torch.cat([matches.index + start for matches, start in zip(found, first, strict=False)], dim=2),
+        )
+
+    def _direction(self, query: SeenShape, reference: SeenShape) -> Direction:
+        found = self._match(query, reference)
+        per_view = scaled_similarity(found.distance, query.weights, self.scales)
+        return Direction(per_view, found.distance, query.weights, found.index)
 
     def _weights(self, described: DescribedViews) -> Tensor:
         # As constants, or the loss falls when keypoints vanish.
@@ -301,12 +317,11 @@ class DRKFSLoss(nn.Module):
 
     def _plan(self, ours: Side, theirs: Side) -> StepPlan:
         faces = [count for side in (ours, theirs) if isinstance(side, Meshes) for count in side.face_counts]
-        image_size = getattr(self.renderer, "image_size", 256)
         return plan_step(
             batch=len(ours),
             view_count=self.view_count,
-            image_size=image_size,
-            patches=patch_grid(image_size) ** 2,
+            image_size=self.scales.image_size,
+            patches=sum(self.scales.counts),
             faces=max(faces, default=0),
             device=device_of(ours),
             view_chunk=self.view_chunk,

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from dr_kfs.descriptors.patch_scales import PatchScales
 from dr_kfs.descriptors.patches import PATCH_STRIDE
 
 
@@ -91,6 +92,14 @@ def weighted_similarity(distance: Float[Tensor, "B V P"], weights: Float[Tensor,
     """
     total = weights.sum(-1)
     return (weights * distance).sum(-1) / torch.where(total > 0, total, 1.0)
+
+
+def scaled_similarity(
+    distance: Float[Tensor, "B V P"], weights: Float[Tensor, "B V P"], scales: PatchScales
+) -> Float[Tensor, "B V"]:
+    """`weighted_similarity` of each scale, summed: every scale has the same say, however many patches it has."""
+    pairs = zip(scales.split(distance, -1), scales.split(weights, -1), strict=True)
+    return torch.stack([weighted_similarity(*pair) for pair in pairs]).sum(0)
 
 
 class LocalizedMatcher(nn.Module):

@@ -217,6 +217,45 @@ class TestGradient:
         assert loss.detector.gain.grad is not None
 
 
+class TestScales:
+    def test_the_distance_is_the_sum_over_the_scales(self, loss_fn, chair, table):
+        def at(*scales):
+            return DRKFSLoss(renderer=loss_fn.renderer, scales=scales, reduction="none")
+
+        together, half, quarter = (at(*scales)(table, chair.to_meshes()) for scales in ((2, 4), (2,), (4,)))
+        torch.testing.assert_close(together, half + quarter, rtol=1e-5, atol=0)
+
+    def test_a_comparison_adds_up_and_names_patches_of_the_same_scale(self, loss_fn, chair, table):
+        loss = DRKFSLoss(renderer=loss_fn.renderer, scales=(2, 4), reduction="none")
+        comparison = loss.compare(table, chair.to_meshes())
+        torch.testing.assert_close(comparison.value, loss(table, chair.to_meshes()), rtol=1e-5, atol=0)
+        both = comparison.patch_error("predicted").sum((1, 2)) + comparison.patch_error("target").sum((1, 2))
+        torch.testing.assert_close(both, comparison.value, rtol=1e-5, atol=0)
+        large = comparison.predicted_to_target.match[..., 49:]
+        assert large.shape[-1] == 9
+        assert ((large >= 49) & (large < 58)).all()
+
+    def test_a_code_serves_only_a_loss_of_its_scales(self, loss_fn, chair, table):
+        loss = DRKFSLoss(renderer=loss_fn.renderer, scales=(2, 4))
+        code = loss.encode(chair.to_meshes())
+        torch.testing.assert_close(loss(table, code), loss(table, chair.to_meshes()))
+        with pytest.raises(ValueError, match="scales"):
+            loss_fn(table, code)
+
+    def test_fused_gradient_is_the_gradient(self, loss_fn, chair):
+        code = DRKFSLoss(renderer=loss_fn.renderer, scales=(2, 4)).encode(chair.to_meshes())
+        gradients = []
+        for fused in (True, False):
+            sphere = icosphere(2)
+            vertices = sphere.vertices.clone().requires_grad_()
+            DRKFSLoss(renderer=loss_fn.renderer, scales=(2, 4), fused=fused)(
+                sphere.with_vertices(vertices), code
+            ).backward()
+            gradients.append(vertices.grad)
+        assert gradients[1].norm() > 0
+        assert (gradients[0] - gradients[1]).norm() / gradients[1].norm() < 1e-2  # another order of float32 sums
+
+
 class TestDegenerateInput:
     @pytest.mark.parametrize("fused", [True, False])
     @settings(max_examples=8)

@@ -3,6 +3,7 @@
 from dr_kfs.descriptors.backbone import BackboneDescriptor
 from dr_kfs.descriptors.hardnet import HardNetDescriptor
 from dr_kfs.descriptors.kornia_descriptor import KorniaDescriptor
+from dr_kfs.descriptors.patch_scales import PatchScales
 from dr_kfs.descriptors.patches import extract_patches, normalize_patches, patch_grid
 from dr_kfs.descriptors.protocol import PatchDescriptor, ViewDescriptor
 from dr_kfs.descriptors.published import PUBLISHED, fetch_published
@@ -13,6 +14,7 @@ __all__ = [
     "HardNetDescriptor",
     "KorniaDescriptor",
     "PatchDescriptor",
+    "PatchScales",
     "ViewDescriptor",
     "extract_patches",
     "fetch_published",

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from dr_kfs.comparison import Comparison, SeenShape
+from dr_kfs.descriptors import PatchScales
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Meshes, bounding_frame, normalize
 from dr_kfs.rendering import Cameras, Views
@@ -41,7 +42,8 @@ def comparison_sheet(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Where two shapes differ: views, PoI maps, and what each patch adds to the distance, laid over the views.
 
-    The error of a pixel is the mean of `w_i d_i / sum_i w_i` over the patches that hold it; one colour scale serves
+    The error of a pixel is the mean of `w_i d_i / sum_i w_i` over the patches that hold it, summed over the scales; the
+    PoI maps are those of the first scale. One colour scale serves
     both directions and all views of the sheet. A side that was a `ShapeCode` has no pictures: its error is laid over
     black.
 
@@ -68,8 +70,7 @@ def comparison_sheet(
             if maps is not None:
                 rows.append(_grey_tiles(maps[item, chosen]))
                 labels.append(f"{side}\n{heading}")
-    size = _image_size(comparison)
-    heats = {side: _heat(comparison.patch_error(side)[item, chosen], size) for side in sides}
+    heats = {side: _heat(comparison.patch_error(side)[item, chosen], comparison.scales) for side in sides}
     largest = max(float(heat.max()) for heat in heats.values())
     for side in sides:
         images = _images_of(_seen(comparison, side))
@@ -113,7 +114,7 @@ def seen_sheet(comparison: Comparison, side: Side, *, item: int = 0) -> UInt8[np
     seen = _seen(comparison, side)
     if seen.images is None or seen.poi is None:
         raise ValueError(f"The {side} side was a ShapeCode, which has no pictures: compare shapes.")
-    return _views_sheet(seen.images[item], seen.poi[item], _cameras_of(comparison))
+    return _views_sheet(seen.images[item], _full_size(seen.poi[0][item], seen.images), _cameras_of(comparison))
 
 
 def fit_sheet(
@@ -182,12 +183,12 @@ def draw_matches(
         raise ValueError("draw_matches needs the views of both shapes: compare shapes instead of a ShapeCode.")
     pictures = [_grey_tiles(images[item, [view]])[0] for images in (left, right)]
     draw_lafs, figure_type, canvas_type = _drawing_tools()
-    error = comparison.patch_error(side)[item, view]
+    error = comparison.scales.split(comparison.patch_error(side)[item, view], 0)[0]
     queries = error.topk(min(count, len(error))).indices
     queries = queries[error[queries] > 0].cpu()
     direction = comparison.predicted_to_target if side == "predicted" else comparison.target_to_predicted
     matches = direction.match[item, view].cpu()
-    frames = _patch_frames(round(len(error) ** 0.5))
+    frames = _patch_frames(round(len(error) ** 0.5), comparison.scales.factors[0])
     names = view_names(_cameras_of(comparison), comparison.per_view.shape[1])
     figure = figure_type(figsize=(10.0, 5.4), dpi=dpi)
     canvas = canvas_type(figure)
@@ -227,12 +228,12 @@ def _drawing_tools() -> tuple[Any, Any, Any]:
     return draw_LAF_matches, Figure, FigureCanvasAgg
 
 
-def _patch_frames(grid: int) -> Float[Tensor, "1 P 2 3"]:
+def _patch_frames(grid: int, scale: int) -> Float[Tensor, "1 P 2 3"]:
     """Local affine frames of the patches: their centres [px, pixel 0 at 0] and half their side."""
-    place = torch.arange(grid) * PATCH_STRIDE + (PATCH_SIZE - 1) / 2
+    place = (torch.arange(grid) * PATCH_STRIDE + PATCH_SIZE / 2) * scale - 0.5
     down, right = torch.meshgrid(place, place, indexing="ij")
     centers = torch.stack([right.flatten(), down.flatten()], dim=-1)
-    axes = torch.eye(2).expand(len(centers), 2, 2) * (PATCH_SIZE / 2)
+    axes = torch.eye(2).expand(len(centers), 2, 2) * (scale * PATCH_SIZE / 2)
     return torch.cat([axes, centers.unsqueeze(-1)], dim=-1).unsqueeze(0)
 
 
@@ -275,7 +276,16 @@ def _heat_tiles(images: Float[Tensor, "C H W"], heat: Float[Tensor, "C H W"]) ->
     return _colour_tiles((1.0 - cover) * 0.55 * images.unsqueeze(-1) + cover * colour)
 
 
-def _heat(error: Float[Tensor, "C P"], image_size: int) -> Float[Tensor, "C H W"]:
+def _heat(error: Float[Tensor, "C P"], scales: PatchScales) -> Float[Tensor, "C H W"]:
+    """Errors of the patches of all scales as a map of the view."""
+    maps = []
+    for part, factor in zip(scales.split(error, 1), scales.factors, strict=True):
+        heat = _heat_at_one_scale(part, scales.image_size // factor)
+        maps.append(heat.repeat_interleave(factor, 1).repeat_interleave(factor, 2) / factor**2)  # over more pixels
+    return torch.stack(maps).sum(0)
+
+
+def _heat_at_one_scale(error: Float[Tensor, "C P"], image_size: int) -> Float[Tensor, "C H W"]:
     """Errors of overlapping patches as a map: at each pixel a mean of its patches, those centred near it first."""
     tent = 1.0 - (torch.arange(PATCH_SIZE) - (PATCH_SIZE - 1) / 2).abs() / (PATCH_SIZE / 2)
     window = torch.outer(tent, tent).flatten()[:, None].to(error.device)
@@ -289,13 +299,6 @@ def _heat(error: Float[Tensor, "C P"], image_size: int) -> Float[Tensor, "C H W"
     return spread(error) / spread(torch.ones_like(error))
 
 
-def _image_size(comparison: Comparison) -> int:
-    for side in (comparison.predicted, comparison.target):
-        if side.images is not None:
-            return side.images.shape[-1]
-    return (round(comparison.predicted.weights.shape[-1] ** 0.5) - 1) * PATCH_STRIDE + PATCH_SIZE
-
-
 def _seen(comparison: Comparison, side: Side) -> SeenShape:
     return comparison.predicted if side == "predicted" else comparison.target
 
@@ -305,7 +308,15 @@ def _images_of(seen: SeenShape) -> Tensor | None:
 
 
 def _poi_of(seen: SeenShape) -> Tensor | None:
-    return None if seen.poi is None else seen.poi.clamp_min(0.0) ** POI_GAMMA
+    if seen.poi is None or seen.images is None:
+        return None
+    return _full_size(seen.poi[0], seen.images).clamp_min(0.0) ** POI_GAMMA
+
+
+def _full_size(poi: Tensor, images: Tensor) -> Tensor:
+    """PoI maps of shrunk images in the size of the views."""
+    factor = images.shape[-1] // poi.shape[-1]
+    return poi.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
 
 
 def _cameras_of(comparison: Comparison) -> dict[str, Any]:

@@ -23,6 +23,7 @@ def make_comparison():
 
     from dr_kfs import Comparison, hemisphere_rig
     from dr_kfs.comparison import Direction, SeenShape
+    from dr_kfs.descriptors import PatchScales
 
     def make(*, pictures: bool = True, distance: torch.Tensor | None = None) -> Comparison:
         generator = torch.Generator().manual_seed(0)
@@ -31,7 +32,7 @@ def make_comparison():
             return torch.rand(2, 3, *shape, generator=generator)
 
         def seen(with_pictures: bool) -> SeenShape:
-            images = (rand(SIZE, SIZE), rand(SIZE, SIZE)) if with_pictures else (None, None)
+            images = (rand(SIZE, SIZE), (rand(SIZE, SIZE),)) if with_pictures else (None, None)
             return SeenShape(rand(GRID**2, 4), weights, *images)
 
         def direction() -> Direction:
@@ -46,6 +47,6 @@ def make_comparison():
             "detector": {"type": "D", "weights": "ghh-[shapes]", "fingerprint": "0123456789ab"},
             "descriptor": {"type": "mine.Descriptor"},
         }
-        return Comparison(seen(pictures), seen(True), direction(), direction(), settings)
+        return Comparison(seen(pictures), seen(True), direction(), direction(), PatchScales(SIZE), settings)
 
     return make

@@ -80,7 +80,7 @@ class TestComparisonSheet:
 
     def test_seen_sheet_is_the_render_sheet_of_a_side(self, make_comparison):
         comparison = make_comparison()
-        images, poi = comparison.target.images, comparison.target.poi
+        images, (poi,) = comparison.target.images, comparison.target.poi
         expected = render_sheet(Views(images, images, images), poi, item=1, cameras=hemisphere_rig()[[0, 12, 24]])
         np.testing.assert_array_equal(seen_sheet(comparison, "target", item=1), expected)
 
