@@ -7,7 +7,7 @@ matching, drkfs
 
 >>> import dr_kfs
 >>> loss_fn = dr_kfs.DRKFSLoss()
->>> loss = loss_fn(predicted, target)  # Meshes, trimesh, pytorch3d Meshes, (vertices, faces), ...
+>>> loss = loss_fn(predicted, target)  # Meshes, VoxelGrid, trimesh, pytorch3d Meshes, (vertices, faces), ...
 >>> loss.backward()
 """
 
@@ -17,7 +17,21 @@ from dr_kfs.comparison import Comparison
 from dr_kfs.descriptors import HardNetDescriptor
 from dr_kfs.drkfs import DRKFSLoss, drkfs_distance
 from dr_kfs.fitting import FitSettings, MeshFit, icosphere
-from dr_kfs.geometry import Frame, Meshes, bounding_frame, load_meshes, normalize, sample_surface, save_mesh
+from dr_kfs.geometry import (
+    Frame,
+    Meshes,
+    VoxelGrid,
+    bounding_frame,
+    extract_surface,
+    load_meshes,
+    load_shapes,
+    load_voxels,
+    marching_cubes,
+    normalize,
+    sample_surface,
+    save_mesh,
+    save_voxels,
+)
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.matching import LocalizedMatcher
 from dr_kfs.rendering import Cameras, Lighting, SoftRenderer, hemisphere_rig
@@ -37,13 +51,19 @@ __all__ = [
     "Meshes",
     "ShapeCode",
     "SoftRenderer",
+    "VoxelGrid",
     "__version__",
     "bounding_frame",
     "drkfs_distance",
+    "extract_surface",
     "hemisphere_rig",
     "icosphere",
     "load_meshes",
+    "load_shapes",
+    "load_voxels",
+    "marching_cubes",
     "normalize",
     "sample_surface",
     "save_mesh",
+    "save_voxels",
 ]

@@ -11,7 +11,7 @@ from dr_kfs.shape_code import ShapeCode, check_same_settings
 
 Normalization = Literal["target", "each", "none"]
 Shape = Any
-"""`Meshes`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those."""
+"""`Meshes`, `VoxelGrid`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those."""
 Side: TypeAlias = "Meshes | ShapeCode"
 
 

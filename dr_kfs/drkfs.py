@@ -1,6 +1,6 @@
 """DR-KFS: the differentiable perceptual distance between 3D shapes, as a loss and as a metric.
 
-shape -> views -> PoI maps -> patches -> descriptors -> two-way localized matching -> distance
+shape -> meshes -> views -> PoI maps -> patches -> descriptors -> two-way localized matching -> distance
 """
 
 from __future__ import annotations
@@ -361,5 +361,7 @@ def drkfs_distance(
     >>> values = drkfs_distance(predicted, target, reduction="none")      # (B,)
     """
     if loss is None:
+        if not isinstance(predicted, ShapeCode):
+            predicted = as_meshes(predicted)  # once: it may take a marching cubes
         loss = _default_loss(normalize, device_of(predicted))
     return loss(predicted, target, reduction=reduction)

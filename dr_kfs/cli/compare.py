@@ -9,14 +9,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dr_kfs import Comparison, load_meshes
-from dr_kfs.cli.stages import Descriptor, Detector, Device, Normalize, build_loss, pick_device
+from dr_kfs import Comparison, load_shapes
+from dr_kfs.cli.stages import SHAPE_HELP, Descriptor, Detector, Device, Normalize, build_loss, pick_device
 from dr_kfs.report import comparison_sheet, comparison_table, save_image, seen_sheet, view_runs, weights_text
 
 
 def compare_command(
-    predicted: Annotated[Path, typer.Argument(help="Mesh file (obj, off, ply, stl, glb, gltf).", show_default=False)],
-    target: Annotated[Path, typer.Argument(help="Mesh file that it should look like.", show_default=False)],
+    predicted: Annotated[Path, typer.Argument(help=SHAPE_HELP, show_default=False)],
+    target: Annotated[Path, typer.Argument(help="Shape file that it should look like.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="Print the numbers as JSON, and nothing else.")] = False,
     save_views: Annotated[
         Path | None,
@@ -34,7 +34,7 @@ def compare_command(
     0 is identical. Values of different weights are different metrics: the weights are always named.
     """
     place = pick_device(device)
-    ours, theirs = load_meshes(predicted, device=place), load_meshes(target, device=place)
+    ours, theirs = load_shapes(predicted, device=place), load_shapes(target, device=place)
     loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor)
     if save_views is not None:
         save_views.mkdir(parents=True, exist_ok=True)

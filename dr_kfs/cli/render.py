@@ -9,13 +9,13 @@ import torch
 import typer
 from rich.console import Console
 
-from dr_kfs import GHHDetector, SoftRenderer, load_meshes, normalize
-from dr_kfs.cli.stages import IMAGE_SUFFIXES, Detector, Device, Shading, check_suffix, pick_device
+from dr_kfs import GHHDetector, SoftRenderer, load_shapes, normalize
+from dr_kfs.cli.stages import IMAGE_SUFFIXES, SHAPE_HELP, Detector, Device, Shading, check_suffix, pick_device
 from dr_kfs.report import render_sheet, save_image
 
 
 def render_command(
-    mesh: Annotated[Path, typer.Argument(help="Mesh file (obj, off, ply, stl, glb, gltf).", show_default=False)],
+    mesh: Annotated[Path, typer.Argument(help=SHAPE_HELP, show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write (png, jpg, webp).")] = Path(
         "views.png"
     ),
@@ -31,7 +31,7 @@ def render_command(
     if not 0.0 < sigma < 1.0:
         raise ValueError(f"--sigma must be in (0, 1), got {sigma}.")
     place = pick_device(device)
-    meshes = normalize(load_meshes(mesh, device=place))
+    meshes = normalize(load_shapes(mesh, device=place))
     renderer = SoftRenderer(image_size=size, sigma=sigma, shading=shading.value)
     find_keypoints = None
     if poi:

@@ -11,6 +11,8 @@ import typer
 
 from dr_kfs import DRKFSLoss, GHHDetector, HardNetDescriptor
 
+SHAPE_HELP = "Shape file (obj, off, ply, stl, glb, gltf; voxels: binvox, npy, npz, mat)."
+"""What `load_shapes` reads."""
 MESH_SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
 """Formats that `save_mesh` writes."""
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")

@@ -21,7 +21,7 @@ from dr_kfs.geometry.meshes import Meshes
 
 __all__ = ["load_meshes", "save_mesh"]
 
-_READABLE = (".glb", ".gltf", ".obj", ".off", ".ply", ".stl")
+MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".off", ".ply", ".stl")
 _WRITABLE = (".glb", ".obj", ".off", ".ply", ".stl")
 
 PathLike = str | os.PathLike[str]
@@ -106,8 +106,8 @@ def _load(path: Path, dtype: torch.dtype) -> Meshes:
     if path.is_dir():
         raise ValueError(f"{path}: expected a mesh file, got a directory. Pass the files in it.")
     suffix = path.suffix.lower()
-    if suffix not in _READABLE:
-        raise ValueError(f"{path}: expected a file of {', '.join(_READABLE)}, got {suffix or 'no suffix'}.")
+    if suffix not in MESH_SUFFIXES:
+        raise ValueError(f"{path}: expected a file of {', '.join(MESH_SUFFIXES)}, got {suffix or 'no suffix'}.")
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: expected a triangle mesh, got an empty file.")
     try:

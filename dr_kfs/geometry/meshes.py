@@ -15,12 +15,7 @@ from torch import Tensor
 from dr_kfs.geometry import _packing as packing
 from dr_kfs.geometry import _shape_types as shape_types
 
-__all__ = ["Meshes", "as_meshes"]
-
-_ACCEPTED = (
-    "a Meshes, a trimesh.Trimesh or trimesh.Scene, a pytorch3d Meshes, a pair (vertices, faces) of tensors "
-    "or arrays of shape (N, 3) and (F, 3), or (B, N, 3) and (F, 3) or (B, F, 3), or a sequence of these"
-)
+__all__ = ["Meshes"]
 
 
 @final
@@ -42,7 +37,7 @@ class Meshes:
     the corners of every face. `vertex_item()` and `face_item()` tell which mesh a row belongs to;
     `vertices_list()` and `faces_list()` undo the packing.
 
-    Build one with `from_list`, `from_trimesh`, `from_pytorch3d` or `as_meshes`: they validate. The
+    Build one with `from_list`, `from_trimesh`, `from_pytorch3d` or `dr_kfs.geometry.as_meshes`: they validate. The
     constructor is for tensors that are packed already; it checks shapes and offsets, and trusts the values.
 
     A Meshes never changes: every method returns a new one, and tensors stay on the autograd graph. Results
@@ -327,55 +322,3 @@ class Meshes:
             vertex_offsets=tuple(offset - vertex_start for offset in self.vertex_offsets[first : last + 1]),
             face_offsets=tuple(offset - face_start for offset in self.face_offsets[first : last + 1]),
         )
-
-
-def as_meshes(shape: Any) -> Meshes:
-    """Anything shape-like as a `Meshes`.
-
-    Args:
-        shape: a `Meshes` (returned as it is); a `trimesh.Trimesh` or `trimesh.Scene` (float32); a
-            `pytorch3d.structures.Meshes`; a pair (vertices, faces) of tensors or arrays, either of one mesh,
-            (N, 3) and (F, 3), or of a batch, (B, N, 3) with shared faces (F, 3) or with (B, F, 3); or a
-            sequence of any of these, whose items are put one after the other. Gradients flow back to tensors.
-
-    Raises:
-        TypeError: something else came.
-        ValueError: a mesh is malformed; the message names the batch item.
-    """
-    return _as_meshes(shape, 0)
-
-
-def _as_meshes(shape: Any, first_item: int) -> Meshes:
-    if isinstance(shape, Meshes):
-        return shape
-    if shape_types.is_trimesh(shape):
-        vertices, faces = shape_types.trimesh_arrays(shape, first_item, torch.finfo(torch.float32).max)
-        return _packed([vertices], [faces], first_item).to(dtype=torch.float32)
-    if shape_types.is_pytorch3d(shape):
-        return _packed(shape.verts_list(), shape.faces_list(), first_item)
-    if not shape_types.is_plain_sequence(shape):
-        raise TypeError(f"item {first_item}: expected {_ACCEPTED}; got {type(shape).__name__}.")
-    if len(shape) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in shape):
-        return _pair_to_meshes(shape[0], shape[1], first_item)
-    if not shape:
-        raise ValueError("Expected at least one shape, got an empty sequence.")
-    batches: list[Meshes] = []
-    for part in shape:
-        batches.append(_as_meshes(part, first_item))
-        first_item += len(batches[-1])
-    return Meshes.cat(batches)
-
-
-def _pair_to_meshes(vertices: Tensor | np.ndarray, faces: Tensor | np.ndarray, first_item: int) -> Meshes:
-    if vertices.ndim == 2:
-        return _packed([vertices], [faces], first_item)
-    if vertices.ndim != 3 or faces.ndim not in (2, 3) or (faces.ndim == 3 and len(faces) != len(vertices)):
-        raise ValueError(
-            f"item {first_item}: a pair (vertices, faces) needs shapes (N, 3) and (F, 3), or (B, N, 3) and "
-            f"(F, 3) or (B, F, 3), got {tuple(vertices.shape)} and {tuple(faces.shape)}."
-        )
-    return _packed(list(vertices), list(faces) if faces.ndim == 3 else [faces] * len(vertices), first_item)
-
-
-def _packed(vertices: Sequence[Tensor | np.ndarray], faces: Sequence[Tensor | np.ndarray], first_item: int) -> Meshes:
-    return Meshes(*packing.pack(vertices, faces, allow_empty=False, first_item=first_item))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 from torch import Tensor
 
-from dr_kfs.geometry import Meshes, as_meshes
+from dr_kfs.geometry import Meshes
 
 TRIANGLE = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), torch.tensor([[0, 1, 2]])
 TETRAHEDRON = (
@@ -350,51 +350,6 @@ class TestFromPyTorch3D:
         none = torch.zeros(0, 3)
         with pytest.raises(ValueError, match="item 1: expected at least one face"):
             Meshes.from_pytorch3d(FakePyTorch3D([TRIANGLE[0], none], [TRIANGLE[1], none.long()]))
-
-
-class TestAsMeshes:
-    def test_meshes_stay(self) -> None:
-        meshes = batch()
-        assert as_meshes(meshes) is meshes
-
-    def test_pairs(self) -> None:
-        vertices, faces = TETRAHEDRON
-        one = Meshes.from_list([vertices], [faces])
-        two = Meshes.from_list([vertices, vertices + 1], [faces, faces])
-        stack = torch.stack([vertices, vertices + 1])
-        assert same(as_meshes((vertices, faces)), one)
-        assert same(as_meshes([vertices.numpy(), faces.numpy()]), one)
-        assert same(as_meshes((stack, faces)), two)
-        assert same(as_meshes((stack, faces.expand(2, -1, -1))), two)
-        assert same(as_meshes([(vertices, faces), (vertices + 1, faces)]), two)
-
-    def test_mixed_sequence(self) -> None:
-        trimesh = pytest.importorskip("trimesh")
-        fake = FakePyTorch3D([TRIANGLE[0]], [TRIANGLE[1]])
-        meshes = as_meshes([batch(), trimesh.creation.box(), fake, TETRAHEDRON])
-        assert meshes.face_counts == (1, 4, 3, 12, 1, 4)
-
-    def test_keeps_the_graph(self) -> None:
-        stack = torch.rand(2, 4, 3, requires_grad=True)
-        as_meshes((stack, TETRAHEDRON[1])).vertices.sum().backward()
-        assert stack.grad is not None
-
-    @pytest.mark.parametrize("shape", [3, "mesh.obj", None, [batch(), 5], torch.rand(4, 3)])
-    def test_other_types(self, shape: object) -> None:
-        with pytest.raises(TypeError, match=r"expected a Meshes, a trimesh\.Trimesh"):
-            as_meshes(shape)
-
-    def test_other_shapes(self) -> None:
-        vertices, faces = TETRAHEDRON
-        with pytest.raises(ValueError, match=r"got \(2, 4, 3\) and \(3, 4, 3\)"):
-            as_meshes((vertices.expand(2, 4, 3), faces.expand(3, 4, 3)))
-        with pytest.raises(ValueError, match="empty sequence"):
-            as_meshes([])
-
-    def test_errors_count_the_whole_batch(self) -> None:
-        vertices, faces = TETRAHEDRON
-        with pytest.raises(ValueError, match="item 3: expected faces of indices"):
-            as_meshes([batch(), (vertices, faces + 1)])
 
 
 @pytest.mark.cuda

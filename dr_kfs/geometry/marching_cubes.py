@@ -1,0 +1,96 @@
+"""Marching cubes: the surface of a volume as triangles, with gradients to the values of the volume."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dr_kfs.geometry._cell_surface import cell_surface, sample_coordinates
+from dr_kfs.geometry._field_kinds import check_level, check_values, crossing_place, is_inside, outside_value
+from dr_kfs.geometry.meshes import Meshes
+from dr_kfs.geometry.voxels import VoxelGrid
+
+__all__ = ["marching_cubes"]
+
+
+def marching_cubes(grid: VoxelGrid, *, level: float | None = None) -> Meshes:
+    """The surface between the samples that are inside and those that are outside.
+
+    A vertex lies on each edge of the grid with one end inside, at `t = (level - a) / (b - a)` of the way from the
+    value a to the value b: between logits for probabilities and logits, between the distances themselves for signed
+    distances. Triangles follow from which samples are inside alone. They have no gradient: a part that no sample is
+    inside of cannot appear, and one can only vanish by shrinking. Vertices have the exact gradient of their places.
+
+    The surface is closed, and every edge belongs to exactly two faces, which run through it in opposite directions:
+    corners run counter-clockwise seen from outside. Samples *at* the level are outside. Around the grid everything is
+    outside, so a shape that touches the border is closed there: up to one spacing beyond the last sample, half of
+    one for a binary grid, that is on the sides of its voxels. A distance grid ends one spacing of distance away.
+
+    Saturated probabilities are fine: p is read as `1e-6 + (1 - 2e-6) p`, whose logit is within +-13.8 and whose
+    gradient is finite at 0 and 1 too. Edges whose ends differ by less than 1e-6 (logits; for distances 1e-6
+    spacings) are divided by that much, and have their vertex near the middle.
+
+    Computed in at least float32, on the device of the grid. Faces and vertices are in the order of the cells, item
+    by item: a batch gives what a loop over its items gives. Takes about 15 bytes per sample.
+
+    Args:
+        grid: B volumes.
+        level: of the surface; 0.5 for probabilities, 0 for logits and distances. 3D-R2N2 is evaluated at 0.4.
+
+    Returns:
+        B meshes in world units. An item without a sample inside has no vertices and no faces; a full one is a box.
+
+    Raises:
+        ValueError: values that are not finite or no probabilities (the message names the item), or a level that
+            is not finite, or not in (0, 1) for probabilities.
+
+    References:
+        W. E. Lorensen, H. E. Cline: Marching Cubes: A High Resolution 3D Surface Construction Algorithm. SIGGRAPH
+        1987. Their table leaves holes at ambiguous sides; ours is derived in `_marching_cubes_table` and does not.
+    """
+    level = check_level(level, grid.kind)
+    dtype = torch.promote_types(grid.dtype, torch.float32)
+    values, origin, spacing = (each.to(dtype) for each in (grid.values, grid.origin, grid.spacing))
+    _check_items(values, grid)
+    padded = _padded(values, outside_value(level, grid.kind, spacing))
+    # Detached: which samples are inside is a discrete choice, through which no gradient flows.
+    surface = cell_surface(is_inside(padded.detach(), level, grid.kind))
+
+    per_item = padded[0].numel() if len(padded) else 1
+    item = surface.edge_start // per_item
+    ends = padded.flatten().index_select(0, torch.cat([surface.edge_start, surface.edge_end])).view(2, -1)
+    step = spacing[item]
+    # Detached: as a floor, the spacing has no gradient.
+    unit = step.detach().gather(1, surface.edge_axis[:, None]).squeeze(1)
+    place = crossing_place(ends[0], ends[1], level, grid.kind, unit)
+    along = torch.nn.functional.one_hot(surface.edge_axis, 3) * place[:, None]
+    index = sample_coordinates(surface.edge_start % per_item, padded.shape) - 1  # of the grid without its padding
+    starts = torch.arange(len(padded) + 1, device=values.device) * per_item
+    offsets = [torch.searchsorted(rows, starts).tolist() for rows in (surface.edge_start, surface.face_cell)]
+    return Meshes(
+        vertices=origin[item] + (index + along) * step,
+        faces=surface.faces,
+        vertex_offsets=tuple(offsets[0]),
+        face_offsets=tuple(offsets[1]),
+    )
+
+
+def _padded(values: Float[Tensor, "B X Y Z"], outside: Float[Tensor, " B"]) -> Tensor:
+    """The values with one layer of `outside` all around."""
+    sizes = (size + 2 for size in values.shape[1:])
+    padded = outside[:, None, None, None].expand(-1, *sizes).clone()
+    padded[:, 1:-1, 1:-1, 1:-1] = values
+    return padded
+
+
+def _check_items(values: Tensor, grid: VoxelGrid) -> None:
+    """Raises ValueError with the first item whose values are wrong; the whole batch is read first, at once."""
+    try:
+        check_values(values, grid.kind, "the grid")
+    except ValueError:
+        for number, item in enumerate(values):
+            check_values(item, grid.kind, f"item {number}")
+    if not (grid.spacing > 0).all():
+        item = int((~(grid.spacing > 0).all(dim=1)).nonzero()[0])
+        raise ValueError(f"item {item}: expected positive spacings, got {tuple(grid.spacing[item].tolist())}.")
