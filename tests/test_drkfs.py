@@ -8,7 +8,16 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, drkfs_distance, hemisphere_rig, icosphere
+from dr_kfs import (
+    DRKFSLoss,
+    Meshes,
+    SoftRenderer,
+    VoxelGrid,
+    drkfs_distance,
+    hemisphere_rig,
+    icosphere,
+    marching_cubes,
+)
 from dr_kfs.datasets import generate
 
 VIEWS = [1, 9, 24]
@@ -284,6 +293,36 @@ class TestDegenerateInput:
         value = loss_fn(empty, chair.to_meshes())
         assert value.isfinite().all()
         assert value.item() > 0
+
+
+class TestVolumes:
+    def test_a_volume_stands_for_its_surface(self, loss_fn, table):
+        grid, code = VoxelGrid.in_box(torch.rand(6, 6, 6)), loss_fn.encode(table)
+        expected = loss_fn(marching_cubes(grid), code)
+        assert torch.equal(loss_fn(grid, code), expected)
+        assert torch.equal(drkfs_distance(grid, code, loss=loss_fn, reduction="none"), expected)
+
+    @pytest.mark.parametrize("fused", [True, False])
+    def test_gradient_reaches_the_values_and_an_empty_item_has_none(self, loss_fn, table, fused):
+        loss = DRKFSLoss(
+            renderer=loss_fn.renderer, detector=loss_fn.detector, descriptor=loss_fn.descriptor, fused=fused
+        )
+        logits = torch.randn(2, 5, 5, 5)
+        logits[1] = -3.0
+        logits.requires_grad_()
+        value = loss(VoxelGrid.in_box(logits, kind="logit"), table, reduction="none")
+        assert (value > 0).all()
+        value.sum().backward()
+        assert logits.grad.isfinite().all()
+        assert logits.grad[0].abs().max() > 0
+        assert logits.grad[1].abs().max() == 0
+
+    def test_one_empty_volume(self, loss_fn, table):
+        values = torch.zeros(1, 4, 4, 4, requires_grad=True)
+        value = loss_fn(VoxelGrid.in_box(values), table)
+        value.sum().backward()
+        assert value.isfinite().all()
+        assert torch.equal(values.grad, torch.zeros_like(values))
 
 
 class TestShapeCode:

@@ -15,7 +15,7 @@ import torch
 from dr_kfs.audit.chamfer import SAMPLES, ChamferTarget, chamfer, chamfer_target
 from dr_kfs.audit.surface import triangles_of
 from dr_kfs.audit.view_distances import ViewMSE, front_silhouette_renderer
-from dr_kfs.audit.voxels import VoxelGrid, grid_of, solid_voxels
+from dr_kfs.audit.voxels import CellLattice, lattice_of, solid_voxels
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Meshes
 from dr_kfs.shape_code import ShapeCode
@@ -118,7 +118,7 @@ class ChamferDistance:
 
 
 class VoxelIoUDistance:
-    """1 - IoU of solid voxels, in [0, 1], on a grid that the target's longest side spans with `side` cells.
+    """1 - IoU of solid voxels, in [0, 1], on a lattice that the target's longest side spans with `side` cells.
 
     Args:
         side: cells along the longest side.
@@ -129,16 +129,16 @@ class VoxelIoUDistance:
         self.name = name
         self.side = side
 
-    def prepare(self, target: Meshes) -> tuple[VoxelGrid, set[tuple[int, ...]]]:
+    def prepare(self, target: Meshes) -> tuple[CellLattice, set[tuple[int, ...]]]:
         """Voxelise the target."""
         triangles = triangles_of(target)
-        grid = grid_of(triangles, self.side)
-        return grid, _cells(triangles, grid)
+        lattice = lattice_of(triangles, self.side)
+        return lattice, _cells(triangles, lattice)
 
-    def distance(self, predicted: Meshes, state: tuple[VoxelGrid, set[tuple[int, ...]]]) -> float:
-        """1 - IoU with the target's voxels, in the target's grid."""
-        grid, theirs = state
-        ours = _cells(triangles_of(predicted), grid)
+    def distance(self, predicted: Meshes, state: tuple[CellLattice, set[tuple[int, ...]]]) -> float:
+        """1 - IoU with the target's voxels, in the target's lattice."""
+        lattice, theirs = state
+        ours = _cells(triangles_of(predicted), lattice)
         return 1.0 - len(ours & theirs) / len(ours | theirs)
 
     def settings(self) -> dict[str, Any]:
@@ -213,8 +213,8 @@ def as_number(value: Any) -> float:
     return float(value)
 
 
-def _cells(triangles: np.ndarray, grid: VoxelGrid) -> set[tuple[int, ...]]:
-    return set(map(tuple, solid_voxels(triangles, grid).tolist()))
+def _cells(triangles: np.ndarray, lattice: CellLattice) -> set[tuple[int, ...]]:
+    return set(map(tuple, solid_voxels(triangles, lattice).tolist()))
 
 
 def _fingerprint(data: bytes) -> str:

@@ -8,7 +8,7 @@ from dr_kfs import datasets
 from dr_kfs.audit.decimation import decimate
 from dr_kfs.audit.part_edits import PIXEL
 from dr_kfs.audit.targets import bounds, diagonal, random_stream
-from dr_kfs.audit.voxels import grid_of, solid_voxels, voxel_surface
+from dr_kfs.audit.voxels import lattice_of, solid_voxels, voxel_surface
 from dr_kfs.datasets import LabelledShape
 from dr_kfs.geometry import Meshes
 
@@ -119,8 +119,8 @@ def voxelized(shape: LabelledShape, size: float) -> Meshes:
     Every voxel that the surface touches is full: thin parts survive, and grow by half a voxel on average all round.
     """
     vertices, faces, _ = shape.to_mesh()
-    grid = grid_of(vertices[faces], round(1 / size))
-    return _meshes(*voxel_surface(solid_voxels(vertices[faces], grid), grid))
+    lattice = lattice_of(vertices[faces], round(1 / size))
+    return voxel_surface(solid_voxels(vertices[faces], lattice), lattice)
 
 
 def translated(shape: LabelledShape, pixels: float) -> Meshes:

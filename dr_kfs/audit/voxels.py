@@ -6,12 +6,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from dr_kfs.audit.surface import small_pieces
+from dr_kfs.geometry import Meshes, VoxelGrid, marching_cubes
 
-__all__ = ["VoxelGrid", "grid_of", "solid_voxels", "voxel_surface"]
+__all__ = ["CellLattice", "lattice_of", "solid_voxels", "voxel_surface"]
 
 
-class VoxelGrid:
-    """An unbounded grid of cubes: cell (i, j, k) spans `center + ([i, j, k], [i + 1, j + 1, k + 1]) * size`.
+class CellLattice:
+    """Space cut into cubes: cell (i, j, k) spans `center + ([i, j, k], [i + 1, j + 1, k + 1]) * size`.
 
     Args:
         center: (3,) corner that the cells (-1, -1, -1) and (0, 0, 0) share [world units].
@@ -28,14 +29,14 @@ class VoxelGrid:
         return np.floor(place - 1e-6 * np.sign(place)).astype(np.int64)
 
 
-def grid_of(triangles: Float[np.ndarray, "F 3 3"], side: int) -> VoxelGrid:
-    """The grid in which the shape's longest side spans `side` cells, centred on its box."""
+def lattice_of(triangles: Float[np.ndarray, "F 3 3"], side: int) -> CellLattice:
+    """The lattice in which the shape's longest side spans `side` cells, centred on its box."""
     corners = triangles.reshape(-1, 3)
     low, high = corners.min(axis=0), corners.max(axis=0)
-    return VoxelGrid((low + high) / 2, float((high - low).max()) / side)
+    return CellLattice((low + high) / 2, float((high - low).max()) / side)
 
 
-def solid_voxels(triangles: Float[np.ndarray, "F 3 3"], grid: VoxelGrid) -> Int[np.ndarray, "K 3"]:
+def solid_voxels(triangles: Float[np.ndarray, "F 3 3"], lattice: CellLattice) -> Int[np.ndarray, "K 3"]:
     """The cells that the surface passes through, and those that it encloses; sorted.
 
     As binvox does: parts thinner than a cell survive, and neither winding nor overlapping parts matter. The solid is
@@ -44,9 +45,9 @@ def solid_voxels(triangles: Float[np.ndarray, "F 3 3"], grid: VoxelGrid) -> Int[
     """
     from scipy import ndimage
 
-    pieces, _ = small_pieces(triangles, grid.size / 2)
+    pieces, _ = small_pieces(triangles, lattice.size / 2)
     points = np.concatenate([pieces.reshape(-1, 3), pieces.mean(axis=1)])
-    cells = grid.cells(points)
+    cells = lattice.cells(points)
     low = cells.min(axis=0)
     solid = np.zeros(cells.max(axis=0) - low + 1, dtype=bool)
     solid[tuple((cells - low).T)] = True
@@ -55,20 +56,14 @@ def solid_voxels(triangles: Float[np.ndarray, "F 3 3"], grid: VoxelGrid) -> Int[
     return np.argwhere(filled) + low
 
 
-def voxel_surface(
-    cells: Int[np.ndarray, "K 3"], grid: VoxelGrid
-) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "F 3"]]:
-    """Marching cubes over the centres of the cells (1 inside, 0 outside, level 0.5): vertices and faces.
+def voxel_surface(cells: Int[np.ndarray, "K 3"], lattice: CellLattice) -> Meshes:
+    """Marching cubes over the centres of the cells: 1 inside, 0 outside, level 0.5.
 
     Vertices lie half way between the centre of a full cell and that of an empty neighbour, so on the faces of the
     full cells: there is no shift by half a cell.
     """
-    from skimage.measure import marching_cubes
-
     low = cells.min(axis=0)
-    volume = np.zeros(cells.max(axis=0) - low + 3, dtype=np.float32)
-    volume[tuple((cells - low + 1).T)] = 1.0
-    vertices, faces, _, _ = marching_cubes(volume, level=0.5)
-    # Sample (1, 1, 1) of the padded volume is the centre of cell `low`.
-    places = vertices.astype(np.float64) - 1.0 + low + 0.5
-    return grid.center + places * grid.size, faces.astype(np.int64)
+    full = np.zeros(cells.max(axis=0) - low + 1, dtype=bool)
+    full[tuple((cells - low).T)] = True
+    corners = lattice.center + np.stack([low, low + full.shape]) * lattice.size
+    return marching_cubes(VoxelGrid.in_box(full, tuple(corners.tolist())))

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dr_kfs import Comparison, load_shapes
-from dr_kfs.cli.stages import SHAPE_HELP, Descriptor, Detector, Device, Normalize, build_loss, pick_device
+from dr_kfs import Comparison
+from dr_kfs.cli.stages import SHAPE_HELP, Descriptor, Detector, Device, Normalize, build_loss, load_shape, pick_device
 from dr_kfs.report import comparison_sheet, comparison_table, save_image, seen_sheet, view_runs, weights_text
 
 
@@ -34,7 +34,7 @@ def compare_command(
     0 is identical. Values of different weights are different metrics: the weights are always named.
     """
     place = pick_device(device)
-    ours, theirs = load_shapes(predicted, device=place), load_shapes(target, device=place)
+    ours, theirs = load_shape(predicted, place), load_shape(target, place)
     loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor)
     if save_views is not None:
         save_views.mkdir(parents=True, exist_ok=True)

@@ -13,8 +13,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dr_kfs import FitSettings, MeshFit, icosphere, load_shapes, save_mesh
-from dr_kfs.cli.stages import MESH_SUFFIXES, SHAPE_HELP, Device, build_loss, check_suffix, pick_device
+from dr_kfs import FitSettings, MeshFit, icosphere, save_mesh
+from dr_kfs.cli.stages import MESH_SUFFIXES, SHAPE_HELP, Device, build_loss, check_suffix, load_shape, pick_device
 from dr_kfs.report import distance_table, fit_sheet, save_image, weights_text
 
 SAVE_EVERY = 25
@@ -62,8 +62,8 @@ def fit_command(
     if checkpoint.exists() and not resume:
         raise ValueError(f"{checkpoint} holds an unfinished fit: continue it with --resume, or delete it.")
     place = pick_device(device)
-    goal = load_shapes(target, device=place)
-    start = icosphere(SPHERE_SUBDIVISIONS) if template == "sphere" else load_shapes(template)
+    goal = load_shape(target, place)
+    start = icosphere(SPHERE_SUBDIVISIONS) if template == "sphere" else load_shape(template)
     settings = FitSettings(steps=steps, views_per_step=views_per_step, seed=seed)
     console, progress_console = Console(), Console(stderr=True)
     with progress_console.status(f"encoding the target on {place} ..."):

@@ -9,8 +9,17 @@ import torch
 import typer
 from rich.console import Console
 
-from dr_kfs import GHHDetector, SoftRenderer, load_shapes, normalize
-from dr_kfs.cli.stages import IMAGE_SUFFIXES, SHAPE_HELP, Detector, Device, Shading, check_suffix, pick_device
+from dr_kfs import GHHDetector, SoftRenderer, normalize
+from dr_kfs.cli.stages import (
+    IMAGE_SUFFIXES,
+    SHAPE_HELP,
+    Detector,
+    Device,
+    Shading,
+    check_suffix,
+    load_shape,
+    pick_device,
+)
 from dr_kfs.report import render_sheet, save_image
 
 
@@ -31,7 +40,7 @@ def render_command(
     if not 0.0 < sigma < 1.0:
         raise ValueError(f"--sigma must be in (0, 1), got {sigma}.")
     place = pick_device(device)
-    meshes = normalize(load_shapes(mesh, device=place))
+    meshes = normalize(load_shape(mesh, place))
     renderer = SoftRenderer(image_size=size, sigma=sigma, shading=shading.value)
     find_keypoints = None
     if poi:

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 import typer
 
-from dr_kfs import DRKFSLoss, GHHDetector, HardNetDescriptor
+from dr_kfs import DRKFSLoss, GHHDetector, HardNetDescriptor, Meshes, load_shapes
 
 SHAPE_HELP = "Shape file (obj, off, ply, stl, glb, gltf; voxels: binvox, npy, npz, mat)."
 """What `load_shapes` reads."""
@@ -45,6 +45,19 @@ Descriptor = Annotated[
     str | None,
     typer.Option(help="Registered name or .safetensors file of the descriptor.", show_default=False),
 ]
+
+
+def load_shape(path: Path | str, device: str = "cpu") -> Meshes:
+    """The one shape in a file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no shape, or several; the message names the file.
+    """
+    meshes = load_shapes(path, device=device)
+    if len(meshes) != 1:
+        raise ValueError(f"{path}: expected one shape, got {len(meshes)}. Save each to a file of its own.")
+    return meshes
 
 
 def pick_device(name: str | None) -> str:

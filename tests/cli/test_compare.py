@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from dr_kfs import DRKFSLoss, SoftRenderer, hemisphere_rig, load_meshes
+from dr_kfs import DRKFSLoss, SoftRenderer, VoxelGrid, hemisphere_rig, load_meshes, save_voxels
 from dr_kfs.weights import weights_directory, weights_fingerprint
 
 
@@ -57,6 +57,22 @@ class TestCompare:
         path = weights_directory() / "ghh-shapes.safetensors"
         outcome = dr_kfs_command("compare", files["sphere"], files["sphere"], "--detector", path)
         assert f"{path} ({weights_fingerprint('ghh-shapes')})" in outcome.output
+
+    def test_voxels(self, dr_kfs_command, files, tmp_path):
+        values = torch.zeros(12, 12, 12)
+        values[3:9, 2:10, 4:8] = 1
+        save_voxels(VoxelGrid.in_box(values), tmp_path / "block.binvox")
+        outcome = dr_kfs_command("compare", tmp_path / "block.binvox", files["table"], "--json", "--device", "cpu")
+        loss = DRKFSLoss(renderer=SoftRenderer(cameras=hemisphere_rig()[[1, 9, 24]]))
+        expected = loss.compare(VoxelGrid.in_box(values), load_meshes(files["table"]))
+        assert (outcome.code, outcome.error) == (0, "")
+        assert json.loads(outcome.output)["drkfs"] == pytest.approx(expected.to_dict()["drkfs"], rel=1e-4)
+
+    def test_several_shapes_in_a_file(self, dr_kfs_command, files, tmp_path):
+        save_voxels(VoxelGrid.in_box(torch.rand(3, 4, 4, 4)), tmp_path / "batch.npz")
+        outcome = dr_kfs_command("compare", tmp_path / "batch.npz", files["table"])
+        assert (outcome.code, outcome.output) == (2, "")
+        assert "batch.npz: expected one shape, got 3." in outcome.error
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
