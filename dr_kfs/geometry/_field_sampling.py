@@ -41,8 +41,9 @@ class FieldSampler:
         Raises:
             ValueError: values of another shape, or that are not finite.
         """
-        parts = []
-        for part in number.split(self.chunk):
+        # Written in place: small results between large temporaries fragment the heap.
+        found = torch.empty(len(number), dtype=self.low.dtype, device=self.low.device)
+        for part, rows in zip(number.split(self.chunk), found.split(self.chunk), strict=True):
             points = self.points(part, size)
             values = self.field(points)
             if values.shape not in ((len(points),), (len(points), 1)):
@@ -50,16 +51,15 @@ class FieldSampler:
                     f"Expected a field that maps points {tuple(points.shape)} to values ({len(points)},) or "
                     f"({len(points)}, 1), got {tuple(values.shape)}."
                 )
-            values = values.reshape(-1).to(self.low.dtype)
-            wrong = (~values.isfinite()).nonzero()
+            rows.copy_(values.reshape(-1))
+            wrong = (~rows.isfinite()).nonzero()
             if len(wrong):
                 row = int(wrong[0])
                 raise ValueError(
-                    f"Expected a field with finite values, got {values[row].item()} at {tuple(points[row].tolist())} "
+                    f"Expected a field with finite values, got {rows[row].item()} at {tuple(points[row].tolist())} "
                     f"and at {len(wrong) - 1} more of {len(points)} points."
                 )
-            parts.append(values)
-        return torch.cat(parts) if parts else self.low.new_zeros(0)
+        return found
 
 
 @dataclass(frozen=True, eq=False)

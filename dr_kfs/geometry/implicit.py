@@ -49,13 +49,13 @@ def extract_surface(
     sides, which have no gradient. Field and box are one shape; for a batch join several with `Meshes.cat`.
 
     **Memory.** At most `chunk` points go through the field at once, in the backward pass too, which evaluates the
-    field at the vertices again. The samples take about 8 bytes each.
+    field at the vertices again. The samples take about 12 bytes each.
 
     **Coarse to fine.** With `coarse_resolution=32` and `resolution=256` the field is sampled densely at 32^3 cells,
     and at 64^3, 128^3, 256^3 only in the cells that the surface of the level before passes through, and from there
-    on along the surface, cell by cell, as far as it goes. The result is that of dense sampling, but for
-    what shows nowhere on the coarser grids: a part, a cavity or a handle that lies between the coarse samples, and is
-    not connected, through cells of the fine grid, with a part of the surface that they show.
+    on along the surface, cell by cell, as far as it goes. The result is that of dense sampling, but for a part, a
+    cavity or a handle that lies between the samples of the coarsest grid, and whose surface does not touch, in
+    neighbouring cells of a finer grid, any that they show.
 
     Args:
         field: maps points (M, 3) [world units] to values (M,) or (M, 1), any M up to `chunk`. If it is a network, its
@@ -98,8 +98,7 @@ def extract_surface(
         surface = cell_surface(samples.inside, samples.cells)
         points, slope = _points_on_edges(sampler, samples.values, surface, resolution)
     if torch.is_grad_enabled():
-        parts = zip(points.split(chunk), slope.split(chunk), strict=True)
-        points = torch.cat([_following(field, *part) for part in parts])
+        points = _following(field, points, slope, chunk)
     return Meshes(points, surface.faces, (0, len(points)), (0, len(surface.faces)))
 
 
@@ -135,27 +134,37 @@ def _points_on_edges(
 
 
 def _following(
-    field: Callable[[Tensor], Tensor], points: Float[Tensor, "N 3"], slope: Float[Tensor, " N"]
+    field: Callable[[Tensor], Tensor], points: Float[Tensor, "N 3"], slope: Float[Tensor, " N"], chunk: int
 ) -> Float[Tensor, "N 3"]:
     """The same points, with the gradient of points of the surface where the slope is positive."""
-    place = points.clone().requires_grad_()
-    value = field(place).reshape(-1)
-    if not value.requires_grad:
-        return points  # not made of differentiable operations: a constant surface
-    (normal,) = torch.autograd.grad(value.sum(), place, allow_unused=True)
+    normals = torch.zeros_like(points)  # written in place: small results between large temporaries fragment the heap
+    depends = True
+    for part, rows in zip(points.split(chunk), normals.split(chunk), strict=True):
+        normal = _position_gradient(field, part)
+        depends = depends and normal is not None
+        if normal is not None:
+            rows.copy_(normal)
     # The graph that the loss will need is not kept but built again in the backward pass, to save its memory.
-    value = checkpoint(_flat, field, points, use_reentrant=False)
+    values = [checkpoint(_flat, field, part, use_reentrant=False) for part in points.split(chunk)]
+    value = torch.cat(values)
     if not value.requires_grad:
-        return points  # depends on the points only: nothing to learn
-    if normal is None:
+        return points  # depends on the points only, or is not made of differentiable operations: nothing to learn
+    if not depends:
         raise ValueError(
             "Expected a field whose values depend on the points by autograd, got one that depends on parameters only: "
             "its surface cannot follow them. Evaluate it under no_grad, or interpolate instead of rounding."
         )
-    squared = torch.maximum(normal.square().sum(1), (_SLOPE_FLOOR * slope).square())
-    moved = torch.where(slope > 0, 1 / squared, 0.0)[:, None] * normal
+    squared = torch.maximum(normals.square().sum(1), (_SLOPE_FLOOR * slope).square())
+    moved = torch.where(slope > 0, 1 / squared, 0.0)[:, None] * normals
     # Zero in value: only the derivative by the field's parameters is added.
     return points - moved * (value - value.detach())[:, None]
+
+
+def _position_gradient(field: Callable[[Tensor], Tensor], points: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3"] | None:
+    """The derivative of the field by position; None where autograd knows of none."""
+    place = points.clone().requires_grad_()
+    value = _flat(field, place)
+    return torch.autograd.grad(value.sum(), place, allow_unused=True)[0] if value.requires_grad else None
 
 
 def _flat(field: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:

@@ -6,17 +6,17 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Axis = Literal["faces", "views", "size", "batch"]
+Axis = Literal["faces", "views", "size", "batch", "grid"]
 """What a group varies, and what a panel of the picture is drawn over."""
-AXES: tuple[Axis, ...] = ("faces", "views", "size", "batch")
+AXES: tuple[Axis, ...] = ("faces", "views", "size", "batch", "grid")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One workload: spheres, seen from some views, forward and backward to the vertices."""
+    """One workload, forward and backward: spheres, seen from some views, or volumes and their surfaces."""
 
-    what: Literal["render", "step", "pytorch3d"]
-    """`SoftRenderer`, `DRKFSLoss` against a cached target, or PyTorch3D's rasterizer and shader."""
+    what: Literal["render", "step", "pytorch3d", "surface"]
+    """`SoftRenderer`, `DRKFSLoss` against a cached target, PyTorch3D's rasterizer and shader, or `marching_cubes`."""
     faces: int = 5120
     """Of each shape."""
     views: int = 25
@@ -28,6 +28,8 @@ class Case:
     """Softness of outlines [NDC^2]."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the descriptor's convolutions; the renderer works in float32."""
+    grid: int = 64
+    """Side of the volume, for a surface; faces, views, size and sigma are not of it."""
     device: str = "cpu"
 
     @property
@@ -41,6 +43,8 @@ class Case:
     @property
     def label(self) -> str:
         """One line for progress messages."""
+        if self.what == "surface":
+            return f"surface: grid {self.grid}^3, batch {self.batch}"
         views = "1 view" if self.views == 1 else f"{self.views} views"
         precision = f", {self.precision}" if self.what == "step" else ""
         return (
@@ -79,7 +83,7 @@ SMOKE = Group("smoke", "faces", (Case(what="render", faces=1280, views=5, size=1
 def all_groups(device: str = "cpu") -> list[Group]:
     """Every group but `SMOKE`. What a group does not vary has the defaults of `Case`."""
     render, step = Case(what="render", device=device), Case(what="step", device=device)
-    peer = replace(render, what="pytorch3d")
+    peer, surface = replace(render, what="pytorch3d"), replace(render, what="surface")
     return [
         _sweep("render faces", "faces", render, (1280, 5120, 20480, 81920, 200000)),
         _sweep("render faces, sigma 1e-4", "faces", replace(render, sigma=1e-4), (5120, 20480)),
@@ -91,6 +95,8 @@ def all_groups(device: str = "cpu") -> list[Group]:
         _sweep("step views", "views", step, (25, 50, 100)),
         _sweep("step size", "size", step, (64, 128, 256, 512)),
         _sweep("step batch", "batch", step, (1, 4, 16)),
+        _sweep("surface grid", "grid", surface, (32, 64, 128)),
+        _sweep("surface batch", "batch", surface, (1, 8)),
         _sweep("pytorch3d faces", "faces", peer, (5120, 20480)),
     ]
 

@@ -10,7 +10,13 @@ from typing import Any, Literal
 from cases import AXES, Axis, Case
 from measure import Row
 
-NAMES: dict[Axis, str] = {"faces": "faces", "views": "views", "size": "image side [px]", "batch": "shapes in the batch"}
+NAMES: dict[Axis, str] = {
+    "faces": "faces",
+    "views": "views",
+    "size": "image side [px]",
+    "batch": "shapes in the batch",
+    "grid": "grid side",
+}
 Series = tuple[str, float, str]
 """What runs, sigma, precision."""
 STYLES: dict[Series, tuple[str, str, str]] = {
@@ -19,6 +25,7 @@ STYLES: dict[Series, tuple[str, str, str]] = {
     ("step", 1e-5, "bfloat16"): ("loss step, bfloat16", "#4a9bd8", "D"),
     ("render", 1e-4, "float32"): ("rendering, sigma 1e-4", "#c98a12", "^"),
     ("render", 1e-5, "float32"): ("rendering", "#2e7d4f", "o"),
+    ("surface", 1e-5, "float32"): ("marching cubes", "#7a4a9b", "v"),
 }
 """Name, colour and marker of each line."""
 LABEL_SIZE = 8.0

@@ -1,4 +1,4 @@
-"""Time and added peak memory of rendering and of a whole loss step, against PyTorch3D where it is installed.
+"""Time and added peak memory of rendering, surfaces of volumes and whole loss steps, against PyTorch3D where it is.
 
     make bench                              # everything: a quarter of an hour on two idle cores
     make bench ARGS="--quick"               # a few minutes
@@ -200,6 +200,8 @@ def _print_report(console: Console, rows: list[Row]) -> None:
         mark = marks.setdefault(remark, f" ({len(marks) + 1})") if remark else ""
         what = case.what if case.precision == "float32" else f"{case.what} {case.precision}"
         cells = [f"{case.faces:,}", f"{case.views}", f"{case.size}", f"{case.batch}", case.sigma_text]
+        if case.what == "surface":
+            what, cells = f"surface {case.grid}^3", ["", "", "", f"{case.batch}", ""]
         values = ["", "", ""]
         if row.error is None:
             values = [f"{row.seconds:.3g}", f"{row.spread:.2g}", _megabytes(row)]

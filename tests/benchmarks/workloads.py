@@ -10,7 +10,18 @@ import numpy as np
 import torch
 from cases import Case
 
-from dr_kfs import Cameras, DRKFSLoss, HardNetDescriptor, Meshes, SoftRenderer, hemisphere_rig, icosphere, normalize
+from dr_kfs import (
+    Cameras,
+    DRKFSLoss,
+    HardNetDescriptor,
+    Meshes,
+    SoftRenderer,
+    VoxelGrid,
+    hemisphere_rig,
+    icosphere,
+    marching_cubes,
+    normalize,
+)
 from dr_kfs.datasets import generate
 from dr_kfs.rendering.cameras import sphere_points
 
@@ -20,13 +31,13 @@ FACES_PER_PIXEL = 50
 
 def prepare(case: Case) -> Callable[[], None]:
     """Everything that a training run does once: the shapes, the stages, the target's code. The result is one step."""
-    makers = {"render": _render, "step": _step, "pytorch3d": _pytorch3d}
+    makers = {"render": _render, "step": _step, "pytorch3d": _pytorch3d, "surface": _surface}
     return makers[case.what](case)
 
 
 def small(case: Case) -> Case:
     """The same kind of work on next to nothing, for warming up: kernels are compiled, libraries loaded."""
-    return replace(case, faces=320, views=1, size=64, batch=1)
+    return replace(case, faces=320, views=1, size=64, batch=1, grid=8)
 
 
 def sphere(faces: int) -> Meshes:
@@ -101,6 +112,18 @@ def _step(case: Case) -> Callable[[], None]:
 
     def run() -> None:
         torch.autograd.grad(loss_fn(meshes.with_vertices(vertices), code), vertices)
+
+    return run
+
+
+def _surface(case: Case) -> Callable[[], None]:
+    """Occupancies of a ball with bumps, as a network would give them."""
+    x, y, z = VoxelGrid.in_box(torch.zeros((case.grid,) * 3), (-1.0, 1.0)).points()[0].unbind(-1)
+    distance = 0.7 - (x**2 + y**2 + z**2).sqrt() + 0.1 * torch.sin(9 * x) * torch.sin(8 * y) * torch.sin(7 * z)
+    values = torch.sigmoid(20 * distance).to(case.device).repeat(case.batch, 1, 1, 1).requires_grad_()
+
+    def run() -> None:
+        torch.autograd.grad(marching_cubes(VoxelGrid.in_box(values)).vertices.square().sum(), values)
 
     return run
 

@@ -176,6 +176,11 @@ class TestGradient:
             optimizer.step()
         assert radius.item() == pytest.approx(0.4, abs=0.01)
 
+    def test_an_empty_surface_keeps_its_graph(self) -> None:
+        field = Field()
+        extract_surface(field, 4, (2.0, 3.0), kind="logit").vertices.sum().backward()
+        assert field.radius.grad.item() == 0.0
+
     def test_vertices_on_the_box_stay(self) -> None:
         radius = torch.tensor(5.0, requires_grad=True)
         meshes = extract_surface(sphere(radius, "distance"), 3, kind="distance")
