@@ -52,7 +52,8 @@ def check_values(values: Tensor, kind: FieldKind, where: str) -> None:
     if not (math.isfinite(low) and math.isfinite(high)):  # NaN anywhere makes both NaN
         bad = int((~values.isfinite()).sum())
         raise ValueError(f"{where}: expected finite values, got {bad} of {values.numel()} that are not.")
-    if kind == "probability" and (low < 0.0 or high > 1.0):
+    slack = PROBABILITY_FLOOR / 2  # averages of probabilities are off by rounding; their logits are still finite
+    if kind == "probability" and (low < -slack or high > 1.0 + slack):
         raise ValueError(
             f'{where}: expected probabilities in [0, 1], got values from {low:.4g} to {high:.4g}. Pass kind="logit" '
             'for logits, kind="distance" for signed distances.'

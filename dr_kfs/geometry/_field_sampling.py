@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dr_kfs.geometry._cell_surface import ActiveCells, active_cells, corner_offsets, sample_coordinates
-from dr_kfs.geometry._field_kinds import FieldKind, is_inside
+from dr_kfs.geometry._field_kinds import FieldKind, check_values, is_inside
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,7 +39,7 @@ class FieldSampler:
         """The field at samples.
 
         Raises:
-            ValueError: values of another shape, or that are not finite.
+            ValueError: values of another shape, that are not finite, or that are no probabilities.
         """
         # Written in place: small results between large temporaries fragment the heap.
         found = torch.empty(len(number), dtype=self.low.dtype, device=self.low.device)
@@ -52,13 +52,7 @@ class FieldSampler:
                     f"({len(points)}, 1), got {tuple(values.shape)}."
                 )
             rows.copy_(values.reshape(-1))
-            wrong = (~rows.isfinite()).nonzero()
-            if len(wrong):
-                row = int(wrong[0])
-                raise ValueError(
-                    f"Expected a field with finite values, got {rows[row].item()} at {tuple(points[row].tolist())} "
-                    f"and at {len(wrong) - 1} more of {len(points)} points."
-                )
+            check_values(rows, self.kind, "the field")
         return found
 
 

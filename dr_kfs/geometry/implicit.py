@@ -73,8 +73,8 @@ def extract_surface(
         One mesh in world units; without vertices where nothing in the box is inside. No gradient under `no_grad`.
 
     Raises:
-        ValueError: values of another shape or that are not finite, a field whose values do not depend on the points
-            by autograd although they depend on parameters, or wrong options.
+        ValueError: values of another shape, that are not finite or no probabilities, a field whose values do not
+            depend on the points by autograd although they depend on parameters, or wrong options.
 
     References:
         E. Remelli et al.: MeshSDF: Differentiable Iso-Surface Extraction. NeurIPS 2020, Theorem 1, for distances;

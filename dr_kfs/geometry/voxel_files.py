@@ -110,7 +110,8 @@ def save_voxels(grid: VoxelGrid, path: PathLike, *, level: float | None = None) 
             part.float().numpy() if part.dtype == torch.bfloat16 else part.numpy()
             for part in (grid.values, grid.origin, grid.spacing)
         )
-        np.savez_compressed(path, values=values, origin=origin, spacing=spacing, kind=np.array(grid.kind))
+        with path.open("wb") as file:  # given a name, NumPy changes its suffix
+            np.savez_compressed(file, values=values, origin=origin, spacing=spacing, kind=np.array(grid.kind))
         return
     sides, spacing = grid.values.shape[1:], grid.spacing.double()
     if len(grid) != 1 or len(set(sides)) != 1 or not torch.allclose(spacing, spacing[:, :1], rtol=1e-4, atol=0.0):
@@ -182,7 +183,6 @@ def _arranged(array: np.ndarray, layout: Layout) -> np.ndarray:
     """The array as (B, X, Y, Z)."""
     if array.dtype.kind not in "biuf":
         raise ValueError(f"numbers expected, got an array of {array.dtype}")
-    array = array.astype(array.dtype.newbyteorder("="))  # torch takes no other
     shape = array.shape
     if array.dtype.kind == "u" and array.dtype.itemsize > 1:
         array = array.astype(np.int64)  # torch computes with no other unsigned integers than bytes
@@ -195,5 +195,5 @@ def _arranged(array: np.ndarray, layout: Layout) -> np.ndarray:
     if array.ndim != 4 or 0 in array.shape:
         raise ValueError(f"an array (X, Y, Z), (B, X, Y, Z), (B, 1, X, Y, Z) or (B, X, 2, Y, Z) expected, got {shape}")
     if layout == "matryoshka":
-        return np.ascontiguousarray(array[:, ::-1, ::-1, ::-1])
-    return np.ascontiguousarray(array.transpose(0, *(1 + layout.index(axis) for axis in "xyz")))
+        return array[:, ::-1, ::-1, ::-1]
+    return array.transpose(0, *(1 + layout.index(axis) for axis in "xyz"))

@@ -91,14 +91,18 @@ class VoxelGrid:
         Raises:
             ValueError: another shape, an empty box, or one sample per axis with `sample="corner"`.
         """
-        tensor = torch.from_numpy(np.ascontiguousarray(values)) if isinstance(values, np.ndarray) else values
+        if isinstance(values, np.ndarray):
+            # A copy: files hand out read-only and big-endian arrays, and torch takes neither.
+            values = torch.from_numpy(np.array(values, dtype=values.dtype.newbyteorder("=")))
+        tensor = values
         if tensor.ndim == 5 and tensor.shape[1] == 1:
             tensor = tensor[:, 0]
         if tensor.ndim == 3:
             tensor = tensor[None]
-        if tensor.ndim != 4:
+        if tensor.ndim != 4 or tensor.is_complex():
             raise ValueError(
-                f"Expected values of shape (X, Y, Z), (B, X, Y, Z) or (B, 1, X, Y, Z), got {tuple(tensor.shape)}."
+                f"Expected values of shape (X, Y, Z), (B, X, Y, Z) or (B, 1, X, Y, Z), real numbers, got "
+                f"{tuple(tensor.shape)} of {tensor.dtype}."
             )
         if not tensor.is_floating_point():
             tensor = tensor.float()

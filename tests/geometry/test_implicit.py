@@ -216,12 +216,16 @@ class TestRejects:
         [
             (lambda points: points, r"values \(125,\) or \(125, 1\), got \(125, 3\)"),
             (lambda points: points.sum(), r"got \(\)"),
-            (lambda points: points[:, 0] / 0, r"finite values, got -inf at \(-0\.5, -0\.5, -0\.5\) and at 124 more"),
+            (lambda points: points[:, 0] / 0, r"the field: expected finite values, got 125 of 125"),
         ],
     )
     def test_fields(self, field: Callable[[Tensor], Tensor], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             extract_surface(field, 4, kind="logit")
+
+    def test_logits_that_pass_for_probabilities(self) -> None:
+        with pytest.raises(ValueError, match=r"the field: expected probabilities in \[0, 1\], got values from"):
+            extract_surface(sphere(0.3, "logit"), 4)
 
     @pytest.mark.parametrize(
         ("options", "message"),

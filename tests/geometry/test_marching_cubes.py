@@ -275,6 +275,12 @@ class TestRejects:
         ):
             marching_cubes(VoxelGrid.in_box(values))
 
+    def test_not_probabilities_that_are_off_by_rounding(self) -> None:
+        values = torch.full((1, 3, 3, 3), 1 + 2e-7, requires_grad=True)
+        meshes = marching_cubes(VoxelGrid.in_box(values))
+        assert meshes.vertices.isfinite().all()
+        assert torch.autograd.grad(meshes.vertices.square().sum(), values)[0].isfinite().all()
+
     @pytest.mark.parametrize(("level", "kind"), [(0.0, "probability"), (1.0, "probability"), (math.nan, "logit")])
     def test_levels(self, level: float, kind: str) -> None:
         with pytest.raises(ValueError, match="level"):

@@ -183,8 +183,8 @@ class TestSaveVoxels:
     @pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
     def test_npz_keeps_everything(self, tmp_path: Path, dtype: torch.dtype) -> None:
         grid = VoxelGrid(torch.randn(2, 3, 4, 5).to(dtype), torch.rand(2, 3), 1 + torch.rand(2, 3), "distance")
-        save_voxels(grid, tmp_path / "a.npz")
-        read = load_voxels(tmp_path / "a.npz", dtype=dtype)
+        save_voxels(grid, tmp_path / "A.NPZ")
+        read = load_voxels(tmp_path / "A.NPZ", dtype=dtype)
         assert read.kind == "distance"
         for part in ("values", "origin", "spacing"):
             assert torch.equal(getattr(read, part), getattr(grid, part).to(dtype))

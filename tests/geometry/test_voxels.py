@@ -39,6 +39,10 @@ class TestInBox:
     def test_numbers_become_floats(self, values: np.ndarray | torch.Tensor) -> None:
         assert VoxelGrid.in_box(values).dtype == torch.float32
 
+    def test_read_only_and_big_endian_arrays(self) -> None:
+        values = np.broadcast_to(np.arange(3.0, dtype=">f4") / 2, (3, 3, 3))
+        assert VoxelGrid.in_box(values).values[0, 1, 1].tolist() == [0.0, 0.5, 1.0]
+
     def test_keeps_dtype_and_graph(self) -> None:
         leaf = torch.rand(2, 1, 3, 3, 3, dtype=torch.float64, requires_grad=True)
         voxels = VoxelGrid.in_box(leaf)
@@ -50,6 +54,7 @@ class TestInBox:
         ("options", "message"),
         [
             ({"values": torch.rand(3, 3)}, r"got \(3, 3\)"),
+            ({"values": torch.zeros(3, 3, 3, dtype=torch.complex64)}, "real numbers, got .* of torch.complex64"),
             ({"values": torch.rand(2, 3, 3, 3, 3)}, r"got \(2, 3, 3, 3, 3\)"),
             ({"bounds": (1.0, 1.0)}, "low below high"),
             ({"bounds": (0.0, float("inf"))}, "both finite"),
