@@ -142,9 +142,13 @@ class VoxelGrid:
         return replace(self, values=values)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> VoxelGrid:
-        """The grid on another device or of another float dtype; gradients flow back."""
-        parts = (part.to(device=device, dtype=dtype) for part in (self.values, self.origin, self.spacing))
-        return VoxelGrid(*parts, kind=self.kind)
+        """The grid on another device or of another float dtype; gradients flow back.
+
+        Origin and spacing stay at least float32: in half precision the shape would move.
+        """
+        places = None if dtype is None else torch.promote_types(dtype, torch.float32)
+        origin, spacing = (part.to(device=device, dtype=places) for part in (self.origin, self.spacing))
+        return VoxelGrid(self.values.to(device=device, dtype=dtype), origin, spacing, self.kind)
 
     def detach(self) -> VoxelGrid:
         """The same grid, cut from the autograd graph: a caller who asks for it treats it as a constant."""

@@ -91,6 +91,8 @@ class TestVoxelGrid:
     def test_conversions(self) -> None:
         voxels = grid()
         assert voxels.to(dtype=torch.float64).spacing.dtype == torch.float64
+        assert voxels.to(dtype=torch.float16).values.dtype == torch.float16
+        assert torch.equal(voxels.to(dtype=torch.float16).origin, voxels.origin)
         leaf = voxels.values.clone().requires_grad_()
         learned = voxels.with_values(leaf)
         assert learned.values is leaf
