@@ -99,9 +99,10 @@ def crossing_place(
         level = float(_logit(torch.tensor(level, dtype=torch.float64)))
     floor = DIFFERENCE_FLOOR * (unit if kind == "distance" else torch.ones_like(unit))
     difference = end - start
-    # Measured from the middle, so that equal ends give the middle and not one of the ends.
+    # Measured from the middle, so that equal ends give the middle and not one of the ends. Halves first: sums of huge
+    # values overflow.
     size = difference.abs().clamp(min=floor)
-    return 0.5 + (level - (start + end) / 2) / torch.where(difference < 0, -size, size)
+    return 0.5 + (level - (start / 2 + end / 2)) / torch.where(difference < 0, -size, size)
 
 
 def _logit(probability: Tensor) -> Tensor:

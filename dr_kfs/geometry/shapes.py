@@ -54,8 +54,8 @@ def load_shapes(
     """Shapes from files of any kind, as meshes: those of `load_meshes` and those of `load_voxels`, by their suffix.
 
     A mesh file is one item of the batch, a voxel file as many as it holds. Arrays (.npy, .npz, .mat) are read as
-    probabilities on the axes x, y, z; for others call `load_voxels` with their kind and layout, and pass what it
-    returns. A volume without a surface is an empty mesh: a prediction may be empty.
+    probabilities on the axes x, y, z; for others call `load_voxels` with their kind and layout: what it returns
+    is a shape like any other. A volume without a surface is an empty mesh: a prediction may be empty.
 
     Args:
         paths: one file, or a sequence of files, in any mix of formats.

@@ -58,7 +58,7 @@ class VoxelGrid:
         for name, tensor in (("origin", self.origin), ("spacing", self.spacing)):
             if tensor.shape != (len(self.values), 3) or tensor.dtype not in packing.FLOAT_DTYPES:
                 raise ValueError(
-                    f"VoxelGrid needs an {name} of floating-point shape ({len(self.values)}, 3), got {tensor.dtype} "
+                    f"VoxelGrid needs a floating-point {name} of shape ({len(self.values)}, 3), got {tensor.dtype} "
                     f"of shape {tuple(tensor.shape)}."
                 )
             if tensor.device != self.values.device:

@@ -216,7 +216,6 @@ class TestGradients:
         values = values if kind == "probability" else 4 * values - 2
         origin, spacing = torch.rand(2, 3, dtype=torch.float64), 0.5 + torch.rand(2, 3, dtype=torch.float64)
         leaves = [leaf.requires_grad_() for leaf in (values, origin, spacing)]
-        # The closing distance is one spacing: constant in this test, where spacings stay the largest of their item.
         assert torch.autograd.gradcheck(lambda *parts: marching_cubes(VoxelGrid(*parts, kind)).vertices, leaves)
 
     def test_saturated_probabilities(self) -> None:
@@ -247,6 +246,13 @@ class TestGradients:
             (meshes.vertices - 1.5).abs().sum(1), torch.full((6,), 0.5).double(), atol=1e-5, rtol=0
         )
         assert gradient.isfinite().all()
+
+    @pytest.mark.parametrize("kind", ["logit", "distance"])
+    def test_huge_values(self, kind: str) -> None:
+        values = (torch.randn(1, 4, 4, 4).sign() * 3e38).requires_grad_()
+        meshes = marching_cubes(VoxelGrid.in_box(values, kind=kind))
+        assert meshes.vertices.isfinite().all()
+        assert torch.autograd.grad(meshes.vertices.square().sum(), values)[0].isfinite().all()
 
     def test_radius_of_a_sphere(self) -> None:
         """Descent on the values finds a volume: gradients point the right way for each kind."""

@@ -111,8 +111,8 @@ class TestVoxelGrid:
                 r"got torch.float32 of shape \(2, 3, 3, 0\)",
             ),
             ((torch.ones(2, 3, 3, 3).int(), torch.rand(2, 3), torch.rand(2, 3)), "VoxelGrid.in_box converts"),
-            ((torch.rand(2, 3, 3, 3), torch.rand(3), torch.rand(2, 3)), r"an origin of floating-point shape \(2, 3\)"),
-            ((torch.rand(2, 3, 3, 3), torch.rand(2, 3), torch.rand(1, 3)), "an spacing|a spacing"),
+            ((torch.rand(2, 3, 3, 3), torch.rand(3), torch.rand(2, 3)), r"a floating-point origin of shape \(2, 3\)"),
+            ((torch.rand(2, 3, 3, 3), torch.rand(2, 3), torch.rand(1, 3)), "a floating-point spacing"),
         ],
     )
     def test_rejects(self, parts: tuple[torch.Tensor, ...], message: str) -> None:
