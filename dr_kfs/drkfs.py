@@ -22,7 +22,7 @@ from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Frame, Meshes, as_meshes, normalize
 from dr_kfs.keypoints import GHHDetector
-from dr_kfs.losses._mesh_topology import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.matching import LocalizedMatcher, PatchMatches, scaled_similarity
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.shape_code import ShapeCode

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from dr_kfs.geometry import Meshes
-
-Reduction = Literal["none", "mean", "sum"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,44 +43,6 @@ def face_pairs_of(meshes: Meshes) -> FacePairs:
     A face and its own duplicate are no pair: there is nothing to bend.
     """
     return meshes.derived("face_pairs", lambda: _face_pairs(meshes))
-
-
-def item_mean(values: Tensor, counts: Sequence[int], valid: Tensor | None = None) -> Tensor:
-    """Mean of each item's values, or of the valid ones; 0 with gradient 0 where there are none.
-
-    Item by item: the sums are pairwise, so accurate, and the same bits in a batch and alone.
-
-    Args:
-        values: (sum of counts,), finite, item after item.
-        counts: B numbers of values.
-        valid: (sum of counts,) which values count; all by default.
-
-    Returns:
-        (B,).
-    """
-    if not counts:
-        return values.new_zeros(0)
-    if valid is None:
-        valid = torch.ones_like(values, dtype=torch.bool)
-    pairs = zip(values.split(list(counts)), valid.split(list(counts)), strict=True)
-    return torch.stack([torch.where(use, part, 0.0).sum() / use.sum().clamp(min=1) for part, use in pairs])
-
-
-def reduce_items(values: Tensor, reduction: Reduction) -> Tensor:
-    """(B,) values as they are, their mean or their sum.
-
-    Raises:
-        ValueError: any other reduction, or the mean of no items.
-    """
-    if reduction == "none":
-        return values
-    if reduction == "sum":
-        return values.sum()
-    if reduction != "mean":
-        raise ValueError(f'Expected a reduction of "none", "mean" or "sum", got {reduction!r}.')
-    if len(values) == 0:
-        raise ValueError("Expected at least one mesh to take the mean of, got an empty batch.")
-    return values.mean()
 
 
 def at_least_float32(meshes: Meshes) -> Tensor:

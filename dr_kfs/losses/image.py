@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes, as_meshes, bounding_frame, normalize
-from dr_kfs.losses._mesh_topology import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.rendering import SoftRenderer, Views
 
 __all__ = ["ImageLoss", "image_loss"]

@@ -7,7 +7,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
-from dr_kfs.losses._mesh_topology import Reduction, at_least_float32, face_pairs_of, item_mean, reduce_items
+from dr_kfs.losses._mesh_topology import at_least_float32, face_pairs_of
+from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
 
 __all__ = ["NormalConsistencyLoss", "normal_consistency_loss"]
 

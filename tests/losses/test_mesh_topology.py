@@ -15,7 +15,8 @@ from torch import Tensor
 
 from dr_kfs.geometry import Meshes
 from dr_kfs.losses import edge_length_loss, normal_consistency_loss, uniform_laplacian_loss
-from dr_kfs.losses._mesh_topology import edges_of, face_pairs_of, reduce_items
+from dr_kfs.losses._mesh_topology import edges_of, face_pairs_of
+from dr_kfs.losses._reductions import reduce_items
 
 ItemLists = tuple[list[Tensor], list[Tensor]]
 
