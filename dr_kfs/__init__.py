@@ -20,6 +20,7 @@ from dr_kfs.fitting import FitSettings, MeshFit, icosphere
 from dr_kfs.geometry import (
     Frame,
     Meshes,
+    PointSets,
     VoxelGrid,
     bounding_frame,
     extract_surface,
@@ -33,12 +34,14 @@ from dr_kfs.geometry import (
     save_voxels,
 )
 from dr_kfs.keypoints import GHHDetector
+from dr_kfs.losses import ChamferLoss, QALLoss
 from dr_kfs.matching import LocalizedMatcher
 from dr_kfs.rendering import Cameras, Lighting, SoftRenderer, hemisphere_rig
 from dr_kfs.shape_code import ShapeCode
 
 __all__ = [
     "Cameras",
+    "ChamferLoss",
     "Comparison",
     "DRKFSLoss",
     "FitSettings",
@@ -49,6 +52,8 @@ __all__ = [
     "LocalizedMatcher",
     "MeshFit",
     "Meshes",
+    "PointSets",
+    "QALLoss",
     "ShapeCode",
     "SoftRenderer",
     "VoxelGrid",

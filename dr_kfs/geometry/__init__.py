@@ -1,10 +1,13 @@
-"""Batches of shapes, as meshes or volumes: reading, converting, normalising and sampling them."""
+"""Batches of shapes, as meshes, volumes or point sets: reading, converting, normalising, sampling, neighbours."""
 
+from dr_kfs.geometry.farthest_points import farthest_points
 from dr_kfs.geometry.implicit import extract_surface
 from dr_kfs.geometry.io import load_meshes, save_mesh
 from dr_kfs.geometry.marching_cubes import marching_cubes
 from dr_kfs.geometry.meshes import Meshes
+from dr_kfs.geometry.neighbors import nearest_neighbors
 from dr_kfs.geometry.normalization import Frame, bounding_frame, normalize
+from dr_kfs.geometry.point_sets import PointSets, as_point_sets
 from dr_kfs.geometry.sampling import SurfaceSamples, sample_surface
 from dr_kfs.geometry.shapes import as_meshes, load_shapes
 from dr_kfs.geometry.voxel_files import load_voxels, save_voxels
@@ -13,15 +16,19 @@ from dr_kfs.geometry.voxels import VoxelGrid
 __all__ = [
     "Frame",
     "Meshes",
+    "PointSets",
     "SurfaceSamples",
     "VoxelGrid",
     "as_meshes",
+    "as_point_sets",
     "bounding_frame",
     "extract_surface",
+    "farthest_points",
     "load_meshes",
     "load_shapes",
     "load_voxels",
     "marching_cubes",
+    "nearest_neighbors",
     "normalize",
     "sample_surface",
     "save_mesh",
