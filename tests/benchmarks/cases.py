@@ -6,17 +6,19 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-Axis = Literal["faces", "views", "size", "batch", "grid"]
+Axis = Literal["faces", "views", "size", "batch", "grid", "points"]
 """What a group varies, and what a panel of the picture is drawn over."""
-AXES: tuple[Axis, ...] = ("faces", "views", "size", "batch", "grid")
+AXES: tuple[Axis, ...] = ("faces", "views", "size", "batch", "grid", "points")
+POINT_LOSSES = ("chamfer", "qal", "ckdtree")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One workload, forward and backward: spheres, seen from some views, or volumes and their surfaces."""
+    """One workload, forward and backward: spheres, seen from some views or as points, or volumes and their surfaces."""
 
-    what: Literal["render", "step", "pytorch3d", "surface"]
-    """`SoftRenderer`, `DRKFSLoss` against a cached target, PyTorch3D's rasterizer and shader, or `marching_cubes`."""
+    what: Literal["render", "step", "pytorch3d", "surface", "chamfer", "qal", "ckdtree"]
+    """`SoftRenderer`, `DRKFSLoss` against a cached target, PyTorch3D's rasterizer and shader; `marching_cubes`;
+    `ChamferLoss`, `QALLoss`, or the Chamfer distance with scipy's k-d tree."""
     faces: int = 5120
     """Of each shape."""
     views: int = 25
@@ -30,6 +32,8 @@ class Case:
     """Of the descriptor's convolutions; the renderer works in float32."""
     grid: int = 64
     """Side of the volume, for a surface; faces, views, size and sigma are not of it."""
+    points: int = 0
+    """Of each of the two sets of a loss of points."""
     device: str = "cpu"
 
     @property
@@ -45,6 +49,8 @@ class Case:
         """One line for progress messages."""
         if self.what == "surface":
             return f"surface: grid {self.grid}^3, batch {self.batch}"
+        if self.what in POINT_LOSSES:
+            return f"{self.what}: 2 x {self.points:,} points"
         views = "1 view" if self.views == 1 else f"{self.views} views"
         precision = f", {self.precision}" if self.what == "step" else ""
         return (
@@ -84,6 +90,7 @@ def all_groups(device: str = "cpu") -> list[Group]:
     """Every group but `SMOKE`. What a group does not vary has the defaults of `Case`."""
     render, step = Case(what="render", device=device), Case(what="step", device=device)
     peer, surface = replace(render, what="pytorch3d"), replace(render, what="surface")
+    chamfer = Case(what="chamfer", device=device)
     return [
         _sweep("render faces", "faces", render, (1280, 5120, 20480, 81920, 200000)),
         _sweep("render faces, sigma 1e-4", "faces", replace(render, sigma=1e-4), (5120, 20480)),
@@ -98,6 +105,9 @@ def all_groups(device: str = "cpu") -> list[Group]:
         _sweep("surface grid", "grid", surface, (32, 64, 128)),
         _sweep("surface batch", "batch", surface, (1, 8)),
         _sweep("pytorch3d faces", "faces", peer, (5120, 20480)),
+        _sweep("points chamfer", "points", chamfer, (2048, 10_000, 100_000)),
+        _sweep("points qal", "points", replace(chamfer, what="qal"), (2048, 10_000, 100_000)),
+        _sweep("points ckdtree", "points", replace(chamfer, what="ckdtree"), (2048, 10_000, 100_000)),
     ]
 
 

@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cases import AXES, Case, Chosen, choose
+from cases import AXES, POINT_LOSSES, Case, Chosen, choose
 from measure import Row, measure_alone
 from picture import draw
 from rich.box import SIMPLE_HEAD
@@ -202,6 +202,8 @@ def _print_report(console: Console, rows: list[Row]) -> None:
         cells = [f"{case.faces:,}", f"{case.views}", f"{case.size}", f"{case.batch}", case.sigma_text]
         if case.what == "surface":
             what, cells = f"surface {case.grid}^3", ["", "", "", f"{case.batch}", ""]
+        if case.what in POINT_LOSSES:
+            what, cells = case.label, [""] * len(cells)
         values = ["", "", ""]
         if row.error is None:
             values = [f"{row.seconds:.3g}", f"{row.spread:.2g}", _megabytes(row)]
@@ -216,7 +218,7 @@ def _print_report(console: Console, rows: list[Row]) -> None:
 
 
 def _comparisons(rows: list[Row]) -> list[str]:
-    """PyTorch3D against ours, where both were measured in this file."""
+    """PyTorch3D against ours, where both were measured in this file; the losses of points against Chamfer."""
     ours = {row.case: row for row in rows if row.case.what == "render" and row.error is None}
     lines = []
     for row in rows:
@@ -228,6 +230,11 @@ def _comparisons(rows: list[Row]) -> list[str]:
             f"{row.seconds:.3g} s = {_ratio(row.seconds, own.seconds)} x ours, "
             f"{_megabytes(row)} MB = {_ratio(row.memory_mb, own.memory_mb)} x ours."
         )
+    chamfer = {row.case.points: row for row in rows if row.case.what == "chamfer" and row.error is None}
+    for row in rows:
+        own = chamfer.get(row.case.points)
+        if row.case.what in ("qal", "ckdtree") and row.error is None and own is not None:
+            lines.append(f"{row.case.label}: {row.seconds:.3g} s = {_ratio(row.seconds, own.seconds)} x chamfer.")
     return lines
 
 

@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from cases import Case
+from cases import POINT_LOSSES, Case
 
 from dr_kfs import (
     Cameras,
+    ChamferLoss,
     DRKFSLoss,
     HardNetDescriptor,
     Meshes,
+    QALLoss,
     SoftRenderer,
     VoxelGrid,
     hemisphere_rig,
@@ -31,13 +33,15 @@ FACES_PER_PIXEL = 50
 
 def prepare(case: Case) -> Callable[[], None]:
     """Everything that a training run does once: the shapes, the stages, the target's code. The result is one step."""
+    if case.what in POINT_LOSSES:
+        return _points(case)
     makers = {"render": _render, "step": _step, "pytorch3d": _pytorch3d, "surface": _surface}
     return makers[case.what](case)
 
 
 def small(case: Case) -> Case:
     """The same kind of work on next to nothing, for warming up: kernels are compiled, libraries loaded."""
-    return replace(case, faces=320, views=1, size=64, batch=1, grid=8)
+    return replace(case, faces=320, views=1, size=64, batch=1, grid=8, points=min(case.points, 3000))
 
 
 def sphere(faces: int) -> Meshes:
@@ -126,6 +130,31 @@ def _surface(case: Case) -> Callable[[], None]:
         torch.autograd.grad(marching_cubes(VoxelGrid.in_box(values)).vertices.square().sum(), values)
 
     return run
+
+
+def _points(case: Case) -> Callable[[], None]:
+    """Two independent samples of one sphere of radius 1; gradients of both."""
+    sets = torch.randn(2, case.points, 3, generator=torch.Generator().manual_seed(0)).to(case.device)
+    one, other = torch.nn.functional.normalize(sets, dim=-1).requires_grad_().unbind(0)
+    losses = {"chamfer": ChamferLoss(), "qal": QALLoss(), "ckdtree": _chamfer_by_tree}
+    loss_fn = losses[case.what]
+
+    def run() -> None:
+        torch.autograd.grad(loss_fn(one, other), (one, other))
+
+    return run
+
+
+def _chamfer_by_tree(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """The peer: scipy's k-d tree on as many threads as torch has."""
+    from scipy.spatial import cKDTree
+
+    total = one.new_zeros(())
+    for query, reference in ((one, other), (other, one)):
+        tree = cKDTree(reference.detach().cpu().numpy(), balanced_tree=False, compact_nodes=False)
+        index = tree.query(query.detach().cpu().numpy(), workers=torch.get_num_threads())[1]
+        total = total + (query - reference[torch.from_numpy(index).to(query.device)]).square().sum(1).mean()
+    return total
 
 
 def _pytorch3d(case: Case) -> Callable[[], None]:
