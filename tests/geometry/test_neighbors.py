@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from dr_kfs.geometry import PointSets, nearest_neighbors, neighbors
 
@@ -16,7 +16,7 @@ def sphere(count: int) -> torch.Tensor:
 
 def least_distances(query: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """By scipy, in float64."""
-    return torch.from_numpy(cKDTree(reference.double().numpy()).query(query.double().numpy())[0])
+    return torch.from_numpy(KDTree(reference.double().numpy()).query(query.double().numpy())[0])
 
 
 def found_distances(query: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
@@ -37,34 +37,53 @@ CLOUDS = {
 }
 
 
-class TestNearestNeighbors:
+def check_exact(query: torch.Tensor, reference: torch.Tensor, index: torch.Tensor) -> None:
+    # Relative to the size of the coordinates: float32 differences decide between nearly equal distances.
+    size = torch.cat([query, reference]).abs().amax().item()
+    found = (query.double() - reference[index].double()).norm(dim=1)
+    torch.testing.assert_close(found, least_distances(query, reference), rtol=1e-6, atol=1e-7 * size)
+
+
+class TestSearch:
+    """What CUDA runs, and the CPU for queries that are far off."""
+
     @pytest.mark.parametrize("name", CLOUDS)
-    @pytest.mark.parametrize("count", [300, 4000])
-    def test_is_exact(self, name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        """All pairs for 300 points, blocks for 4,000, with few boxes at a time so that every loop runs."""
+    def test_blocks_are_exact(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With few boxes at a time, so that every loop runs."""
         monkeypatch.setattr(neighbors, "BOX_PAIRS", 1000)
         monkeypatch.setattr(neighbors, "BLOCKS_AT_A_TIME", 100)
-        query, reference = CLOUDS[name](count)
-        # Relative to the size of the coordinates: float32 differences decide between nearly equal distances.
-        size = torch.cat([query, reference]).abs().amax().item()
-        torch.testing.assert_close(
-            found_distances(query, reference), least_distances(query, reference), rtol=1e-6, atol=1e-7 * size
-        )
+        query, reference = CLOUDS[name](3000)
+        check_exact(query, reference, neighbors._block_search(query, reference))
 
-    def test_blocks_are_as_exact_as_all_pairs(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The same arithmetic in either: the same distances to the last bit."""
+    def test_blocks_are_as_exact_as_all_pairs(self) -> None:
+        """The same arithmetic in either: the same points."""
         query, reference = sphere(3000), sphere(2500)
-        by_blocks = found_distances(query, reference)
-        monkeypatch.setattr(neighbors, "ALL_PAIRS", 10**9)
-        assert torch.equal(by_blocks, found_distances(query, reference))
+        blocks, pairs = neighbors._block_search(query, reference), neighbors._all_pairs(query, reference)
+        assert torch.equal(blocks, pairs)
 
     @pytest.mark.parametrize(("queries", "references"), [(1, 9000), (9000, 1), (3000, 2049), (2049, 3000)])
-    def test_unequal_sizes(self, queries: int, references: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(neighbors, "ALL_PAIRS", 0)
+    def test_unequal_sizes(self, queries: int, references: int) -> None:
         query, reference = sphere(queries), sphere(references)
-        torch.testing.assert_close(
-            found_distances(query, reference), least_distances(query, reference), rtol=1e-6, atol=1e-7
-        )
+        for search in (neighbors._block_search, neighbors._all_pairs):
+            check_exact(query, reference, search(query, reference))
+
+
+class TestNearestNeighbors:
+    @pytest.mark.parametrize("name", CLOUDS)
+    @pytest.mark.parametrize("count", [1, 300, 4000])
+    def test_is_exact(self, name: str, count: int) -> None:
+        query, reference = CLOUDS[name](count)
+        index = nearest_neighbors(PointSets.from_list([query]), PointSets.from_list([reference]))
+        check_exact(query, reference, index)
+
+    def test_the_tree_leaves_what_is_far(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Queries near the surface never reach the search by blocks, those near the centre all do."""
+        asked = []
+        search = neighbors._search
+        monkeypatch.setattr(neighbors, "_search", lambda a, b: (asked.append(len(a)), search(a, b))[1])
+        reference = PointSets.from_list([sphere(2000)])
+        nearest_neighbors(PointSets.from_list([torch.cat([sphere(500), 0.01 * sphere(70)])]), reference)
+        assert asked == [70]
 
     def test_ragged_batch_is_loop(self) -> None:
         queries, references = [sphere(5), sphere(2500)], [sphere(7), sphere(2500)]
@@ -111,11 +130,4 @@ class TestNearestNeighbors:
     def test_on_the_gpu(self, name: str) -> None:
         query, reference = CLOUDS[name](10_000)
         sets = [PointSets.from_list([each.cuda()]) for each in (query, reference)]
-        index = nearest_neighbors(*sets).cpu()
-        size = torch.cat([query, reference]).abs().amax().item()
-        torch.testing.assert_close(
-            (query.double() - reference[index].double()).norm(dim=1),
-            least_distances(query, reference),
-            rtol=1e-6,
-            atol=1e-7 * size,
-        )
+        check_exact(query, reference, nearest_neighbors(*sets).cpu())
