@@ -106,7 +106,9 @@ class PointSets:
             ValueError: an item is empty, not finite or malformed; the message names it.
         """
         B, N = points.shape[:2]
-        counts = [N] * B if lengths is None else [int(each) for each in lengths]
+        if isinstance(lengths, Tensor):
+            lengths = lengths.tolist()  # one wait for the GPU
+        counts = [N] * B if lengths is None else list(lengths)
         if len(counts) != B or not all(0 <= count <= N for count in counts):
             raise ValueError(f"Expected {B} lengths in [1, {N}], one per item, got {packing.shorten(counts)}.")
 

@@ -43,7 +43,7 @@ def soft_matching_loss(
         target: as many, or one for all.
         min_probability: p, in (0, 1); the published 0.8.
         iterations: of Sinkhorn.
-        max_memory: bytes that one pair may take; all N x M distances are needed, about 48 bytes a pair in float32.
+        max_memory: bytes that one pair may take; all N x M distances are needed, about 65 bytes a pair in float32.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per pair).
         samples: points to draw from each side that is a surface.
         seed: of these samples.
@@ -67,7 +67,7 @@ def soft_matching_loss(
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     if ours.weights is not None or theirs.weights is not None:
         raise ValueError("APML counts every point once: expected point sets without weights.")
-    check_pairs(ours, theirs, "APML", 12 * ours.points.element_size(), max_memory)
+    check_pairs(ours, theirs, "APML", 17 * ours.points.element_size(), max_memory)
     values = []
     for points, others in zip(ours.points_list(), theirs.points_list(), strict=True):
         cost = pair_distances(points, others)

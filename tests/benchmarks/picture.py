@@ -27,7 +27,7 @@ STYLES: dict[Series, tuple[str, str, str]] = {
     ("render", 1e-4, "float32"): ("rendering, sigma 1e-4", "#c98a12", "^"),
     ("render", 1e-5, "float32"): ("rendering", "#2e7d4f", "o"),
     ("surface", 1e-5, "float32"): ("marching cubes", "#7a4a9b", "v"),
-    ("ckdtree", 1e-5, "float32"): ("Chamfer, scipy's tree", "#b03a2e", "s"),
+    ("ckdtree", 1e-5, "float32"): ("scipy's tree", "#b03a2e", "s"),
     ("chamfer", 1e-5, "float32"): ("Chamfer", "#2e7d4f", "o"),
     ("qal", 1e-5, "float32"): ("QAL", "#1f5fa8", "o"),
 }

@@ -203,7 +203,7 @@ def _print_report(console: Console, rows: list[Row]) -> None:
         if case.what == "surface":
             what, cells = f"surface {case.grid}^3", ["", "", "", f"{case.batch}", ""]
         if case.what in POINT_LOSSES:
-            what, cells = case.label, [""] * len(cells)
+            what, cells = f"{case.what} {case.points:,}", [""] * len(cells)
         values = ["", "", ""]
         if row.error is None:
             values = [f"{row.seconds:.3g}", f"{row.spread:.2g}", _megabytes(row)]
