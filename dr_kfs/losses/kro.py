@@ -49,9 +49,9 @@ def kro_loss(
         L = mean over cells j with a target point of ||(a_j - c) - (a'_j - c')||^2
 
     a_j is the mean of all points of a set with weights exp(-|x - m_j|^2 / (2 softness^2)), m_j the middle of the cell
-    and lengths in cell sides: it moves smoothly with every point nearby. c is the same with the whole box as the cell.
-    At least 0; 0 at identity, but also between sets with the same anchors: it sees the layout of parts, not detail.
-    Not symmetric.
+    and lengths in cell sides, none of them below a tenth of the longest: it moves smoothly with every point nearby. c
+    is the same with the whole box as the cell. At least 0; 0 at identity, but also between sets with the same anchors:
+    it sees the layout of parts, not detail. Not symmetric.
 
     Args:
         predicted: B point sets; see `as_point_sets`. `"fixed"` multiplies in their weights, `"paper"` ignores them.
@@ -133,10 +133,12 @@ def _anchor_difference(predicted: PointSets, target: PointSets, k: int, softness
 
 def _anchors(sets: PointSets, middles: Tensor, side: Tensor, softness: float) -> Tensor:
     """Weighted means of the points around each middle (C, 3)."""
+    # Across a thin box one point outweighs all others, and which one changes at a touch: no width below a tenth.
+    width = softness * side.clamp(min=0.1 * side.amax())
     means = []
     for part in middles.split(max(1, PAIRS // len(sets.points))):
         # Computed anew in the backward pass, so that no cells x points matrix is kept for it.
-        means.append(checkpoint(_weighted_means, sets.points, sets.weights, part, softness * side, use_reentrant=False))
+        means.append(checkpoint(_weighted_means, sets.points, sets.weights, part, width, use_reentrant=False))
     return torch.cat(means)
 
 

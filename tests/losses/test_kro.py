@@ -81,6 +81,12 @@ class TestFixed:
         gradients = [torch.autograd.grad(value, generated)[0] for value in (whole, parts)]
         torch.testing.assert_close(*gradients)
 
+    def test_a_flat_target_has_tame_gradients(self) -> None:
+        flat = torch.rand(100, 3) * torch.tensor([1.0, 1.0, 0.0])
+        points = torch.rand(100, 3, requires_grad=True)
+        (gradient,) = torch.autograd.grad(kro_loss(points, flat, k=3), points)
+        assert 0.0 < gradient.abs().max() < 1.0
+
     def test_a_missing_part_costs(self) -> None:
         truth = torch.rand(500, 3)
         assert kro_loss(truth[truth[:, 1] > 0.4], truth, k=3).item() > 0.005
