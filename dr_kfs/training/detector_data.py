@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dr_kfs.geometry import Meshes, normalize
 from dr_kfs.rendering import Cameras, Lighting, SoftRenderer
+from dr_kfs.training.repeatability import DEPTH_TOLERANCE, IMAGE_SIZE, dilate
 from dr_kfs.training.view_geometry import (
     jittered_cameras,
     nearest_depth,
@@ -25,7 +26,6 @@ from dr_kfs.training.view_geometry import (
     windows_at,
 )
 
-IMAGE_SIZE = 256
 FIELD = 25
 """Side of the detector's filters [px]."""
 VIEWS = 6
@@ -33,8 +33,6 @@ PLAIN = 10
 """Windows of one shade, per view."""
 MATCH_RADIUS = 2.5
 """A reprojected corner is found again if a corner lies this near [px]."""
-DEPTH_TOLERANCE = 0.015
-"""And if its depth differs by no more than this [shape diagonals]."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +59,6 @@ class CornerMap:
     larger: Float[Tensor, "H W"]
     corners: Float[Tensor, "K 2"]
     """(column, row) [px]."""
-
-
-def dilate(values: Float[Tensor, "H W"], radius: int) -> Float[Tensor, "H W"]:
-    """The largest value within a square of 2 radius + 1 px, rows first and then columns."""
-    size = 2 * radius + 1
-    rows = torch.nn.functional.max_pool2d(values[None], (1, size), stride=1, padding=(0, radius))
-    return torch.nn.functional.max_pool2d(rows, (size, 1), stride=1, padding=(radius, 0))[0]
 
 
 def corner_map(image: Float[Tensor, "H W"], *, radius: int = 5, threshold: float = 2e-3) -> CornerMap:

@@ -24,7 +24,8 @@ from torch import Tensor
 from dr_kfs.datasets import generate
 from dr_kfs.keypoints.ghh import GHHDetector, group_signs
 from dr_kfs.training.detector_data import FIELD, LabelledPatches, label_shape
-from dr_kfs.training.scores import FAMILIES, average_precision, repeatability
+from dr_kfs.training.repeatability import baselines, repeatability, view_pair
+from dr_kfs.training.scores import FAMILIES, average_precision
 from dr_kfs.weights import register_weights
 
 HELD_OUT = 1_000_000
@@ -152,7 +153,12 @@ def main(
         "test_windows": len(test.windows),
         "test_average_precision": round(average_precision(scores_of(parameters, test), test.is_keypoint), 4),
     }
-    found = repeatability(as_detector(tensors), shapes=held_out_shapes, first_seed=2 * HELD_OUT, seed=seed)
+    turned = torch.Generator().manual_seed(seed)
+    pairs = [
+        view_pair(FAMILIES[index % len(FAMILIES)], 2 * HELD_OUT + index, "view", generator=turned)
+        for index in range(held_out_shapes)
+    ]
+    found = repeatability({"detector": as_detector(tensors), **baselines()}, pairs)
     figures |= {f"repeatability_{rival}": share for rival, share in found.items()}
     out.mkdir(parents=True, exist_ok=True)
     register_weights(

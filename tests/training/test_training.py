@@ -11,7 +11,7 @@ from dr_kfs.keypoints import GHHDetector
 from dr_kfs.rendering import hemisphere_rig
 from dr_kfs.training.descriptor_data import Triplets, forgivable_change, shape_triplets
 from dr_kfs.training.detector_data import corner_map, label_shape
-from dr_kfs.training.scores import average_precision, fpr_at_95_recall, strongest_points
+from dr_kfs.training.scores import average_precision, fpr_at_95_recall
 from dr_kfs.training.train_descriptor import hardnet_loss
 from dr_kfs.training.train_detector import platt
 from dr_kfs.training.view_geometry import ndc_to_pixels, unproject
@@ -86,11 +86,6 @@ class TestScores:
         distances = torch.cat([torch.arange(100.0), torch.tensor([0.0, 50.0, 1000.0, 2000.0])])
         assert fpr_at_95_recall(distances, torch.arange(104) < 100) == 0.5
 
-    def test_strongest_points(self):
-        score = torch.zeros(32, 32)
-        score[5, 9], score[20, 21] = 1.0, 2.0
-        assert strongest_points(score, 5).tolist() == [[21.0, 20.0], [9.0, 5.0]]
-
 
 class TestHardNetLoss:
     def test_equals_the_definition(self):
@@ -128,6 +123,7 @@ class TestCommands:
         entry = json.loads((tmp_path / "registry.json").read_text())["ghh-shapes"]
         assert "--shapes 5" in entry["command"]
         assert 0 < entry["figures"]["test_average_precision"] < 1
+        assert {"repeatability_detector", "repeatability_harris"} <= set(entry["figures"])
         assert GHHDetector(str(tmp_path / "ghh-shapes.safetensors"))(torch.zeros(1, 32, 32)).sum() == 0
 
     def test_descriptor_resumes(self, tmp_path):

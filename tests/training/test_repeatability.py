@@ -1,0 +1,100 @@
+"""The measure that ranks detectors: what counts as found again, and that all give the same number of points."""
+
+import pytest
+import torch
+
+from dr_kfs.rendering import hemisphere_rig
+from dr_kfs.training.repeatability import (
+    ViewPair,
+    baselines,
+    carried,
+    found_again,
+    repeatability,
+    strongest_points,
+    view_pair,
+)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return view_pair("chair", 1, "view", generator=torch.Generator().manual_seed(0))
+
+
+def flat_pair(first, second):
+    """Two images of a plate that faces one camera, which both are taken with."""
+    images = torch.stack([first, second])
+    camera = hemisphere_rig()[[0, 0]]
+    return ViewPair("plate", images, torch.full_like(images, 2.7), camera)
+
+
+def dots(*pixels, size=64):
+    image = torch.zeros(size, size)
+    for strength, (column, row) in enumerate(reversed(pixels), start=1):
+        image[row, column] = float(strength)
+    return image
+
+
+class TestStrongestPoints:
+    def test_highest_first_and_none_that_is_faint(self):
+        score = torch.zeros(32, 32)
+        score[5, 9], score[20, 21], score[28, 3] = 1.0, 2.0, 1e-9
+        assert strongest_points(score, 5).tolist() == [[21.0, 20.0], [9.0, 5.0]]
+
+    def test_one_of_two_neighbours(self):
+        score = torch.zeros(32, 32)
+        score[5, 9], score[7, 11] = 1.0, 2.0
+        assert strongest_points(score, 5).tolist() == [[11.0, 7.0]]
+
+
+class TestFoundAgain:
+    def test_each_point_is_found_by_one(self):
+        # Two points share a neighbour: only the nearer of them is found.
+        points = torch.tensor([[0.0, 0.0], [2.0, 0.0], [40.0, 0.0]])
+        assert found_again(points, torch.tensor([[0.5, 0.0]]), radius=3.0).tolist() == [True, False, False]
+
+    def test_nothing_to_find(self):
+        assert found_again(torch.zeros(2, 2), torch.zeros(0, 2), radius=3.0).tolist() == [False, False]
+
+
+class TestCarried:
+    def test_a_view_carries_to_itself(self, pair):
+        points = strongest_points(pair.images[0], 20)
+        same = pair.depth[[0, 0]]
+        pixels, visible = carried(points, same, pair.cameras[[0, 0]])
+        assert visible.all()
+        torch.testing.assert_close(pixels, points, atol=1e-3, rtol=0)
+
+    def test_what_is_covered_is_not_visible(self, pair):
+        covered = torch.stack([pair.depth[0], pair.depth[0] - 0.1])
+        _, visible = carried(strongest_points(pair.images[0], 20), covered, pair.cameras[[0, 0]])
+        assert not visible.any()
+
+
+class TestViewPair:
+    def test_other_triangles_look_the_same(self):
+        same = view_pair("table", 3, "triangles", generator=torch.Generator().manual_seed(0))
+        assert (same.images[0] - same.images[1]).abs().mean() < 0.01 * same.images[0].mean()
+
+    def test_another_view_does_not(self, pair):
+        assert (pair.images[0] - pair.images[1]).abs().mean() > 0.05 * pair.images[0].mean()
+
+
+class TestRepeatability:
+    def test_half_is_found(self):
+        pair = flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20)))
+        assert repeatability({"image": lambda images: images}, [pair])["image"] == 0.5
+
+    def test_all_give_as_many_points_as_the_one_with_the_fewest(self):
+        # The second of two points is the wrong one: whoever gives one point alone must not gain by it.
+        pair = flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20)))
+        detectors = {"two": lambda images: images, "one": lambda images: (images - 1.0).clamp_min(0.0)}
+        assert repeatability(detectors, [pair]) == {"two": 1.0, "one": 1.0}
+        assert repeatability(detectors, [pair], equal_number=False) == {"two": 0.5, "one": 1.0}
+
+    def test_every_baseline_finds_all_in_an_equal_image(self, pair):
+        same = ViewPair(pair.family, pair.images[[0, 0]], pair.depth[[0, 0]], pair.cameras[[0, 0]])
+        assert set(repeatability(baselines(), [same]).values()) == {1.0}
+
+    def test_no_point_is_none_found(self):
+        pair = flat_pair(torch.zeros(64, 64), torch.zeros(64, 64))
+        assert repeatability({"image": lambda images: images}, [pair]) == {"image": 0.0}
