@@ -14,8 +14,8 @@ from torch import Tensor
 
 from dr_kfs.geometry import _packing as packing
 from dr_kfs.geometry._shape_types import is_plain_sequence
-from dr_kfs.geometry.meshes import as_meshes
 from dr_kfs.geometry.sampling import sample_surface
+from dr_kfs.geometry.shapes import as_meshes
 
 __all__ = ["PointSets", "as_point_sets"]
 
