@@ -56,20 +56,41 @@ def changed_limbs(shape: LabelledShape, change: LimbChange, amount: float) -> Me
     return edited.to_meshes()
 
 
-def matched_limbs(shape: LabelledShape, change: LimbChange, strength: float) -> Meshes:
+def matched_limbs(
+    shape: LabelledShape,
+    change: LimbChange,
+    strength: float,
+    *,
+    samples: int = MATCHING_SAMPLES,
+    tolerance: float = TOLERANCE,
+) -> Meshes:
     """All limbs changed until the Chamfer distance is `strength` times that of removing one; 1 is Figure 2.
+
+    Args:
+        shape: with two or more limbs.
+        change: what is done to them.
+        strength: Chamfer distance, in units of one removed limb's.
+        samples: of the Chamfer distance, per surface.
+        tolerance: of the match, relative.
 
     Raises:
         NotApplicableError: even the largest amount has a smaller Chamfer distance.
     """
-    return changed_limbs(shape, change, matched_amount(shape, change, strength))
+    return changed_limbs(shape, change, matched_amount(shape, change, strength, samples=samples, tolerance=tolerance))
 
 
-def matched_amount(shape: LabelledShape, change: LimbChange, strength: float) -> float:
-    """The `amount` of `matched_limbs`, found between two that are too small and too large, to 1 % of the Chamfer."""
-    target, removal = _removal(shape)
+def matched_amount(
+    shape: LabelledShape,
+    change: LimbChange,
+    strength: float,
+    *,
+    samples: int = MATCHING_SAMPLES,
+    tolerance: float = TOLERANCE,
+) -> float:
+    """The `amount` of `matched_limbs`, found between two that are too small and too large."""
+    target, removal = _removal(shape, samples)
     wanted = strength * removal
-    known = _known_amounts(shape, change)
+    known = _known_amounts(shape, change, samples)
     high = LIMB_CHANGES[change]
     if high not in known:
         known[high] = chamfer(changed_limbs(shape, change, high), target)
@@ -79,7 +100,7 @@ def matched_amount(shape: LabelledShape, change: LimbChange, strength: float) ->
         )
     for attempt in range(40):
         nearest = min(known, key=lambda amount: abs(known[amount] - wanted))
-        if abs(known[nearest] - wanted) <= TOLERANCE * wanted:
+        if abs(known[nearest] - wanted) <= tolerance * wanted:
             return nearest
         low = max(amount for amount in known if known[amount] < wanted and amount < high)
         high = min(amount for amount in known if known[amount] > wanted and amount > low)
@@ -92,14 +113,14 @@ def matched_amount(shape: LabelledShape, change: LimbChange, strength: float) ->
 
 
 @functools.lru_cache(maxsize=16)
-def _known_amounts(shape: LabelledShape, change: LimbChange) -> dict[float, float]:
+def _known_amounts(shape: LabelledShape, change: LimbChange, samples: int) -> dict[float, float]:
     """Chamfer distances that were computed for a shape, by amount: what one strength tried, the next need not."""
     return {0.0: 0.0}
 
 
 @functools.lru_cache(maxsize=4)
-def _removal(shape: LabelledShape) -> tuple[ChamferTarget, float]:
-    target = chamfer_target(shape.to_meshes(), samples=MATCHING_SAMPLES)
+def _removal(shape: LabelledShape, samples: int) -> tuple[ChamferTarget, float]:
+    target = chamfer_target(shape.to_meshes(), samples=samples)
     return target, chamfer(limb_removed(shape, 1.0), target)
 
 

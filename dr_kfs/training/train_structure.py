@@ -1,0 +1,239 @@
+"""Train HardNet, second stage: on the distance itself, over views of shapes before and after labelled edits.
+
+    python -m dr_kfs.training.train_structure --shapes 300 --steps 1200 --seed 0
+
+The first stage (`train_descriptor`) knows patches; this one knows what a missing leg costs beside a thicker one. Edits
+and labels are those of `structure_data` and `structure_loss`; detector, rasterizer and matching are what the loss uses.
+The command writes `weights/<name>.safetensors` and its entry in `weights/registry.json`, with the figures. With
+`--checkpoint FILE` it can be stopped and started again; `--log FILE` gets the curve as JSON lines.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from dr_kfs.descriptors import PatchScales, extract_patches, normalize_patches
+from dr_kfs.keypoints import GHHDetector
+from dr_kfs.training.structure_data import TARGET, Change, EditedViews, collect
+from dr_kfs.training.structure_loss import (
+    MILD,
+    OTHERS,
+    PARTS,
+    labelled_pairs,
+    patch_loss,
+    ranking_loss,
+    scale_distances,
+)
+from dr_kfs.weights import load_weights, register_weights
+
+FINE, COARSE = PatchScales(256, (1,)), PatchScales(256, (2, 4))
+FINE_SHARE = 0.35
+"""Of the shapes: the fine scale takes three times as many patches."""
+SHAPES_PER_STEP = 2
+SMALL_CHANGES = 3
+"""Of a shape, per step, beside one change of its parts and one other shape."""
+PATCH_WEIGHT = 0.2
+HELD_OUT = 24
+"""Shapes at the end of the plan that are only evaluated."""
+
+
+class DescribedPatches:
+    """Patches of all scales through detector and network; blank ones share one descriptor, as in the loss."""
+
+    def __init__(self, network: nn.Module, detector: GHHDetector) -> None:
+        self.network = network
+        self.detector = detector
+
+    def __call__(self, images: Tensor, scales: PatchScales) -> tuple[Tensor, Tensor]:
+        """Descriptors (K, V, P, 128) and weights (K, V, P) of K shapes in V views."""
+        with torch.no_grad():  # only the descriptor learns
+            patches = torch.cat([extract_patches(self.detector(each)) for each in scales.shrink(images)], dim=2)
+        flat = patches.flatten(0, 2)
+        lit = flat.amax((1, 2)) > 0
+        described = self._describe(torch.cat([flat[lit], flat.new_zeros(1, *flat.shape[1:])]))
+        blank = described[-1:].expand(len(flat), -1)
+        descriptors = blank.index_copy(0, lit.nonzero().squeeze(1), described[:-1])
+        return descriptors.view(*patches.shape[:3], -1), patches.mean((-2, -1))
+
+    def _describe(self, patches: Tensor) -> Tensor:
+        images = normalize_patches(patches).unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(patches.device.type, dtype=torch.bfloat16):  # the master weights are float32
+            features: Tensor = self.network.features(images)  # pyright: ignore[reportCallIssue] - kornia's HardNet
+        return nn.functional.normalize(features.flatten(1).float(), dim=1)
+
+
+def starting_network(weights: str) -> nn.Module:
+    """HardNet with the first stage's weights. Its batch norms keep their statistics: a step sees one or two shapes."""
+    from kornia.feature import HardNet
+
+    network = HardNet(pretrained=False)
+    tensors = load_file(weights) if weights.endswith(".safetensors") else load_weights(weights)
+    network.load_state_dict(tensors, strict=False)  # the counters of the batch norms are not stored
+    return network.eval().to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub
+
+
+def draw_changes(views: EditedViews, chance: random.Random) -> list[Change]:
+    """The target, a change of parts, another shape, and some smaller changes."""
+    parts = [change for change in views.images if change in PARTS]
+    others = [change for change in views.images if change in OTHERS]
+    small = [change for change in views.images if change not in (TARGET, *PARTS, *OTHERS)]
+    drawn = [chance.sample(some, min(count, len(some))) for some, count in ((parts, 1), (others, 1))]
+    return [TARGET, *drawn[0], *drawn[1], *chance.sample(small, min(SMALL_CHANGES, len(small)))]
+
+
+def shape_loss(describe: DescribedPatches, views: EditedViews, chance: random.Random, device: str) -> Tensor:
+    """The loss of one shape: at the fine scale in one view, or at the coarse ones in two."""
+    fine = chance.random() < FINE_SHARE
+    scales = FINE if fine else COARSE
+    changes = draw_changes(views, chance)
+    chosen = torch.tensor(chance.sample(range(len(views.images[TARGET])), 1 if fine else 2))
+    images = views.stacked(changes, chosen).to(device)
+    if chance.random() < 0.5:
+        images = images.flip(-1)
+    descriptors, weights = describe(images, scales)
+    loss = ranking_loss(scale_distances(descriptors, weights, scales), changes)
+    mild = [index for index, change in enumerate(changes) if change in MILD]
+    if mild:
+        pairs = zip(scales.split(descriptors, 2), scales.split(weights, 2), scales.counts, strict=True)
+        for described, weight, count in pairs:
+            side = round(count**0.5)
+            if side >= 5:  # fewer have no patches that do not overlap
+                grid = torch.cartesian_prod(torch.arange(side), torch.arange(side)).to(device)
+                loss = loss + PATCH_WEIGHT * patch_loss(described[[0, mild[0]], 0], weight[0, 0], grid)
+    return loss
+
+
+@torch.no_grad()
+def evaluate(describe: DescribedPatches, paths: list[Path], *, device: str) -> dict[str, float]:
+    """Share of labelled pairs in the right order, over two views and all scales, by kind of pair."""
+    scales = PatchScales(256, (1, 2, 4))
+    right: dict[str, list[bool]] = {}
+    for path in paths:
+        views = EditedViews.load(path)
+        changes = list(views.images)
+        descriptors, weights = describe(views.stacked(changes, torch.arange(2)).to(device), scales)
+        total = scale_distances(descriptors, weights, scales).sum(0)
+        for smaller, larger, _ in labelled_pairs(changes):
+            kind = f"{changes[smaller][0].split('-')[0]} < {changes[larger][0]}"
+            right.setdefault(kind, []).append(bool(total[smaller] < total[larger]))
+    return {kind: round(sum(found) / len(found), 4) for kind, found in sorted(right.items())}
+
+
+def fit(
+    network: nn.Module,
+    detector: GHHDetector,
+    paths: list[Path],
+    *,
+    steps: int,
+    rate: float,
+    seed: int,
+    device: str,
+    checkpoint: Path | None,
+    log: Path | None,
+    console: Console,
+) -> None:
+    """AdamW with a one-cycle schedule, in place."""
+    describe = DescribedPatches(network, detector)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    first = 0
+    if checkpoint is not None and checkpoint.is_file():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        schedule.load_state_dict(state["schedule"])
+        first = int(state["step"])
+        console.print(f"resumed at step {first}")
+    recent: list[float] = []
+    for step in track(range(first, steps), description="training", console=console):
+        chance = random.Random(seed * 1_000_003 + step)  # of the step, so that a resumed run draws the same
+        optimizer.zero_grad()
+        for _ in range(SHAPES_PER_STEP):
+            loss = shape_loss(describe, EditedViews.load(chance.choice(paths)), chance, device)
+            loss.backward()
+            recent.append(loss.item())
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if (step + 1) % 50 == 0 or step == steps - 1:
+            mean = sum(recent) / len(recent)
+            recent.clear()
+            console.print(f"step {step + 1}: loss {mean:.4f}")
+            if log is not None:
+                with log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"step": step + 1, "loss": round(mean, 5)}) + "\n")
+            if checkpoint is not None:
+                state = {
+                    "network": network.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "step": step + 1,
+                }
+                torch.save(state, checkpoint)
+
+
+def main(
+    shapes: Annotated[int, typer.Option(help="Shapes; the last 24 are held out.")] = 300,
+    steps: Annotated[int, typer.Option(help="Optimiser steps, of two shapes each.")] = 1200,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-4,
+    seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
+    start: Annotated[str, typer.Option(help="Weights of the first stage: a name or a file.")] = "hardnet-shapes",
+    detector: Annotated[str, typer.Option(help="Weights of the detector.")] = "ghh-shapes",
+    name: Annotated[str, typer.Option(help="Name in the registry.")] = "hardnet-structure",
+    out: Annotated[Path, typer.Option(help="Folder of the weights.")] = Path("weights"),
+    views: Annotated[Path, typer.Option(help="Folder that keeps the rendered shapes.")] = Path("outputs/structure"),
+    checkpoint: Annotated[Path | None, typer.Option(help="File to resume from.")] = None,
+    log: Annotated[Path | None, typer.Option(help="File for the curve, JSON lines.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train HardNet on labelled edits, evaluate it on held-out shapes, and register it."""
+    if shapes <= HELD_OUT:
+        raise typer.BadParameter(f"needs more than the {HELD_OUT} shapes that are held out", param_hint="--shapes")
+    console = Console()
+    paths = collect(shapes, views, console=console)
+    network, poi = starting_network(start).to(device), GHHDetector(detector).to(device)
+    held_out = paths[-HELD_OUT:]
+    before = evaluate(DescribedPatches(network, poi), held_out, device=device)
+    fit(
+        network,
+        poi,
+        paths[:-HELD_OUT],
+        steps=steps,
+        rate=rate,
+        seed=seed,
+        device=device,
+        checkpoint=checkpoint,
+        log=log,
+        console=console,
+    )
+    figures: dict[str, float | int] = {f"{kind}, before": share for kind, share in before.items()}
+    figures |= evaluate(DescribedPatches(network, poi), held_out, device=device)
+    out.mkdir(parents=True, exist_ok=True)
+    register_weights(
+        name,
+        {key: value for key, value in network.state_dict().items() if value.is_floating_point()},
+        directory=out,
+        kind="descriptor",
+        architecture="HardNet (kornia.feature.HardNet)",
+        license="MIT",
+        data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
+        command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --steps {steps} --rate {rate} "
+        f"--seed {seed} --start {start} --detector {detector} --name {name}",
+        seed=seed,
+        figures=figures,
+    )
+    console.print(figures)
+
+
+if __name__ == "__main__":
+    typer.run(main)
