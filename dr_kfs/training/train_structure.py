@@ -219,12 +219,14 @@ def main(
     figures: dict[str, float | int] = {f"{kind}, before": share for kind, share in before.items()}
     figures |= evaluate(DescribedPatches(network, poi), held_out, device=device)
     out.mkdir(parents=True, exist_ok=True)
+    # In half precision, because two descriptors in float32 would be more than the 8 MB that a wheel may carry.
+    tensors = {key: value.half() for key, value in network.state_dict().items() if value.is_floating_point()}
     register_weights(
         name,
-        {key: value for key, value in network.state_dict().items() if value.is_floating_point()},
+        tensors,
         directory=out,
         kind="descriptor",
-        architecture="HardNet (kornia.feature.HardNet)",
+        architecture="HardNet (kornia.feature.HardNet), stored as float16",
         license="MIT",
         data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
         command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --steps {steps} --rate {rate} "
