@@ -167,6 +167,9 @@ def _normal_difference(sets: PointSets, others: PointSets, matches: Matches) -> 
 class ChamferLoss(nn.Module):
     """`chamfer_loss` as a module, with its settings as attributes."""
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(
         self,
         *,

@@ -87,6 +87,9 @@ def _direction(sets: PointSets, others: PointSets, alpha: float, exponent: float
 class DensityAwareChamferLoss(nn.Module):
     """`density_aware_chamfer_loss` as a module."""
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(
         self,
         *,

@@ -52,6 +52,9 @@ def edge_length_loss(
 class EdgeLengthLoss(nn.Module):
     """`edge_length_loss` as a module."""
 
+    takes = "mesh"
+    """What a `HybridLoss` hands it: the prediction alone."""
+
     def __init__(self, *, target: float = 0.0, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.target = target

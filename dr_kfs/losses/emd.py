@@ -146,6 +146,9 @@ def _samples_loss() -> Any:
 class EMDLoss(nn.Module):
     """`emd_loss` as a module."""
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(
         self,
         *,

@@ -68,6 +68,9 @@ def hyper_chamfer_loss(
 class HyperChamferLoss(nn.Module):
     """`hyper_chamfer_loss` as a module."""
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(self, *, alpha: float = 1.0, floor: float = 0.0, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.alpha = alpha

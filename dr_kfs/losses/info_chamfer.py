@@ -80,6 +80,9 @@ def info_chamfer_loss(
 class InfoChamferLoss(nn.Module):
     """`info_chamfer_loss` as a module."""
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(
         self,
         *,

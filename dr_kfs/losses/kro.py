@@ -153,6 +153,9 @@ def _weighted_means(points: Tensor, weights: Tensor | None, middles: Tensor, wid
 class KROLoss(nn.Module):
     """`kro_loss` as a module."""
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(
         self,
         *,

@@ -58,6 +58,9 @@ def uniform_laplacian_loss(
 class UniformLaplacianLoss(nn.Module):
     """`uniform_laplacian_loss` as a module."""
 
+    takes = "mesh"
+    """What a `HybridLoss` hands it: the prediction alone."""
+
     def __init__(self, *, squared: bool = True, reduction: Reduction = "mean") -> None:
         super().__init__()
         self.squared = squared

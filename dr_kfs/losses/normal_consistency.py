@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
-from dr_kfs.losses._mesh_topology import at_least_float32, face_pairs_of
+from dr_kfs.losses._bends import bends_of
 from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
 
 __all__ = ["NormalConsistencyLoss", "normal_consistency_loss"]
@@ -39,33 +38,15 @@ def normal_consistency_loss(
     References:
         N. Ravi et al.: Accelerating 3D Deep Learning with PyTorch3D. 2020 (`mesh_normal_consistency`).
     """
-    vertices, pairs = at_least_float32(meshes), face_pairs_of(meshes)
-    corners = vertices[torch.cat([pairs.edge, pairs.opposite], dim=1)]  # (P, 4, 3)
-    arms = corners[:, 1:] - corners[:, :1]
-    # In units of the longest extent, so that products neither overflow nor underflow. Detached: angles do not
-    # depend on it.
-    limits = torch.finfo(arms.dtype)
-    arms = arms / arms.detach().abs().amax(dim=(1, 2), keepdim=True).clamp(min=limits.tiny)
-    edge, one, other = arms.unbind(dim=1)
-    first, first_exists = _unit(torch.linalg.cross(edge, one), edge, one)
-    second, second_exists = _unit(torch.linalg.cross(other, edge), edge, other)  # turned: flat is parallel
-    cosine = (first * second).sum(dim=1)
-    exists = first_exists & second_exists
-    return reduce_items(item_mean(1.0 - cosine, pairs.counts, exists), reduction)
-
-
-def _unit(normal: Tensor, edge: Tensor, arm: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit normals, and where they exist: where edge and arm enclose more than rounding noise."""
-    squared = normal.square().sum(dim=1)
-    noise = 4 * torch.finfo(normal.dtype).eps
-    exists = squared.detach() > noise**2 * edge.detach().square().sum(1) * arm.detach().square().sum(1)
-    # A constant takes the place of a missing normal before the root, whose gradient at 0 is infinite.
-    normal = torch.where(exists[:, None], normal, torch.ones_like(normal))
-    return normal / torch.linalg.vector_norm(normal, dim=1, keepdim=True), exists
+    bends = bends_of(meshes)
+    return reduce_items(item_mean(1.0 - bends.cosine, bends.counts, bends.exists), reduction)
 
 
 class NormalConsistencyLoss(nn.Module):
     """`normal_consistency_loss` as a module."""
+
+    takes = "mesh"
+    """What a `HybridLoss` hands it: the prediction alone."""
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         super().__init__()

@@ -159,6 +159,9 @@ class QALLoss(nn.Module):
     ...     loss_fn(predicted, target).backward()
     """
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(
         self,
         *,

@@ -98,6 +98,9 @@ def _softmin(cost: Tensor, min_probability: float) -> Tensor:
 class SoftMatchingLoss(nn.Module):
     """`soft_matching_loss` as a module."""
 
+    takes = "points"
+    """What a `HybridLoss` hands it: points of both sides."""
+
     def __init__(
         self,
         *,

@@ -2,6 +2,7 @@
 
 from dr_kfs.rendering.cameras import Cameras, hemisphere_rig
 from dr_kfs.rendering.lighting import Lighting
+from dr_kfs.rendering.normal_maps import render_normals
 from dr_kfs.rendering.renderer import SoftRenderer, Views
 from dr_kfs.rendering.softras import RasterizedViews, soft_rasterize
 
@@ -12,5 +13,6 @@ __all__ = [
     "SoftRenderer",
     "Views",
     "hemisphere_rig",
+    "render_normals",
     "soft_rasterize",
 ]

@@ -14,7 +14,13 @@ from jaxtyping import TypeCheckError
 from torch import Tensor
 
 from dr_kfs.geometry import Meshes
-from dr_kfs.losses import edge_length_loss, normal_consistency_loss, uniform_laplacian_loss
+from dr_kfs.losses import (
+    cotangent_laplacian_loss,
+    edge_length_loss,
+    flatten_loss,
+    normal_consistency_loss,
+    uniform_laplacian_loss,
+)
 from dr_kfs.losses._mesh_topology import edges_of, face_pairs_of
 from dr_kfs.losses._reductions import reduce_items
 
@@ -25,7 +31,10 @@ LOSSES: dict[str, Callable[..., Tensor]] = {
     "edge length with a target": partial(edge_length_loss, target=0.5),
     "laplacian": uniform_laplacian_loss,
     "laplacian, not squared": partial(uniform_laplacian_loss, squared=False),
+    "cotangent laplacian": cotangent_laplacian_loss,
+    "cotangent laplacian, not squared": partial(cotangent_laplacian_loss, squared=False, weight_gradient=True),
     "normal consistency": normal_consistency_loss,
+    "flatten": flatten_loss,
 }
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 
@@ -121,9 +130,9 @@ class TestEveryLoss:
             [vertices[order]], [order.argsort()[faces.flip(1)][torch.randperm(len(faces), generator=generator)]]
         )
         assert loss(mixed).item() == pytest.approx(loss(meshes).item(), rel=1e-12)
-        if loss is not normal_consistency_loss:  # a duplicate is one more neighbour there
+        if loss not in (normal_consistency_loss, flatten_loss):  # a duplicate is one more neighbour there
             doubled = Meshes.from_list([vertices], [torch.cat([faces, faces.roll(1, 1)])])
-            assert torch.equal(loss(doubled), loss(meshes))
+            assert loss(doubled).item() == pytest.approx(loss(meshes).item(), rel=1e-12)
 
     @every_loss
     def test_half_precision_is_computed_in_float32(self, loss: Callable[..., Tensor]) -> None:
