@@ -58,18 +58,23 @@ class Comparison:
     predicted: SeenShape
     target: SeenShape
     predicted_to_target: Direction
-    """What the prediction has and the target lacks."""
+    """What the prediction has and the target lacks: visual precision."""
     target_to_predicted: Direction
-    """What the target has and the prediction lacks."""
+    """What the target has and the prediction lacks: visual recall."""
     scales: PatchScales
     """Which patches belong to which scale."""
     settings: dict[str, object]
-    """Renderer, detector, descriptor (with their weights) and matcher."""
+    """Renderer, detector, descriptor (with their weights), matcher and the weights of the directions."""
+    recall_weight: float = 1.0
+    """What the direction from target to prediction counts in `value`."""
+    precision_weight: float = 1.0
+    """What the direction from prediction to target counts."""
 
     @property
     def per_view(self) -> Float[Tensor, "B V"]:
-        """Both directions of each view."""
-        return self.predicted_to_target.per_view + self.target_to_predicted.per_view
+        """Both directions of each view, weighted."""
+        precision, recall = self.predicted_to_target.per_view, self.target_to_predicted.per_view
+        return self.precision_weight * precision + self.recall_weight * recall
 
     @property
     def value(self) -> Float[Tensor, " B"]:
@@ -81,16 +86,21 @@ class Comparison:
         return self.per_view.topk(min(count, self.per_view.shape[1]), dim=1).indices
 
     def patch_error(self, side: str) -> Float[Tensor, "B V P"]:
-        """What each patch adds to the distance, `w_i d_i / sum_i w_i` of its scale; `side`: "predicted" or "target"."""
+        """What each patch adds to the distance; `side`: "predicted" or "target".
+
+        `w_i d_i / sum_i w_i` of its scale, times `precision_weight` or `recall_weight`.
+        """
         if side not in ("predicted", "target"):
             raise ValueError(f'side must be "predicted" or "target", got {side!r}.')
-        direction = self.predicted_to_target if side == "predicted" else self.target_to_predicted
+        forth = side == "predicted"
+        direction = self.predicted_to_target if forth else self.target_to_predicted
+        weight = self.precision_weight if forth else self.recall_weight
         totals = [w.sum(-1, keepdim=True).expand_as(w) for w in self.scales.split(direction.weights, -1)]
         total = torch.cat(totals, dim=-1)
-        return direction.weights * direction.patch_distance / torch.where(total > 0, total, 1.0)
+        return weight * direction.weights * direction.patch_distance / torch.where(total > 0, total, 1.0)
 
     def to_dict(self) -> dict[str, object]:
-        """The numbers, JSON-able: value, both directions, per view."""
+        """The numbers, JSON-able: value, both directions (before their weights), per view."""
         return {
             "drkfs": self.value.tolist(),
             "predicted_to_target": self.predicted_to_target.per_view.sum(1).tolist(),

@@ -6,6 +6,7 @@ shape -> meshes -> views -> PoI maps -> patches -> descriptors -> two-way locali
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
@@ -36,7 +37,7 @@ class DRKFSLoss(nn.Module):
     become descriptors, and patches are matched with their neighbours in the same view of the other shape, both ways:
 
         Sim_a->b = sum_v [ sum_i w_i min_k mean_D (a_i - b_k)^2 / sum_i w_i ],   w_i = mean PoI of patch i
-        DR-KFS   = Sim_predicted->target + Sim_target->predicted
+        DR-KFS   = precision_weight Sim_predicted->target + recall_weight Sim_target->predicted
 
     summed over the views: 0 for identical shapes; each term is at most 4 / 128 per view and direction, 0.2 to 0.6 in
     total for a network's reconstructions in the paper. Values of different weights or settings are different metrics.
@@ -66,6 +67,9 @@ class DRKFSLoss(nn.Module):
             by V / views_per_step: an unbiased, cheaper gradient. `eval()` uses all.
         seed: of that draw. The n-th call draws the same views in every run; `steps_taken` counts the calls and may
             be set, to resume.
+        recall_weight: of the target's patches, which look for themselves in the prediction: visual recall, what is
+            missing. More of it completes shapes at the price of extra parts. 1 and 1 are the paper's sum.
+        precision_weight: of the prediction's patches, which look for themselves in the target: what does not belong.
         detach_weights: treat `w_i` as constants. Otherwise the loss can fall by erasing keypoints.
         fused: compute the gradient chunk by chunk during the forward and keep only d loss / d vertices, so that
             memory does not grow with the number of views. Not used where an injected stage has parameters that
@@ -76,6 +80,9 @@ class DRKFSLoss(nn.Module):
         ECCV 2020, Sec. 3, Eq. 1 and 2. Angles of the views, calibration of the PoI maps, division by `sum_i w_i` and
         the detached weights are ours; the code says so where it happens.
     """
+
+    takes = "shapes"
+    """What a `HybridLoss` hands it: the prediction and the target."""
 
     def __init__(
         self,
@@ -91,6 +98,8 @@ class DRKFSLoss(nn.Module):
         max_memory: float | None = None,
         views_per_step: int | None = None,
         seed: int = 0,
+        recall_weight: float = 1.0,
+        precision_weight: float = 1.0,
         detach_weights: bool = True,
         fused: bool = True,
     ) -> None:
@@ -117,6 +126,12 @@ class DRKFSLoss(nn.Module):
         self.views_per_step = views_per_step
         self.seed = seed
         self.steps_taken = 0
+        if not (0.0 <= recall_weight < math.inf and 0.0 <= precision_weight < math.inf):
+            raise ValueError(
+                f"recall_weight and precision_weight must be at least 0, got {recall_weight} and {precision_weight}."
+            )
+        self.recall_weight = recall_weight
+        self.precision_weight = precision_weight
         self.detach_weights = detach_weights
         self.fused = fused
         self._blank: tuple[tuple[torch.dtype, torch.device], Tensor] | None = None
@@ -186,7 +201,9 @@ class DRKFSLoss(nn.Module):
             predicted_to_target=self._direction(seen[0], seen[1]),
             target_to_predicted=self._direction(seen[1], seen[0]),
             scales=self.scales,
-            settings={**self.code_settings(), "matcher": _settings(self.matcher)},
+            settings=self.settings(),
+            recall_weight=self.recall_weight,
+            precision_weight=self.precision_weight,
         )
 
     def step_plan(self, predicted: Shape, target: Shape | None = None) -> StepPlan:
@@ -212,6 +229,11 @@ class DRKFSLoss(nn.Module):
             "patches": {"size": PATCH_SIZE, "stride": PATCH_STRIDE, "scales": list(self.scales.factors)},
             "normalize": self.normalize,
         }
+
+    def settings(self) -> dict[str, object]:
+        """What a value depends on: that of a code, the matcher, and the weights of the directions."""
+        weights = {"recall_weight": self.recall_weight, "precision_weight": self.precision_weight}
+        return {**self.code_settings(), "matcher": _settings(self.matcher), **weights}
 
     # -- the five stages -----------------------------------------------------------------------------------------
 
@@ -259,7 +281,7 @@ class DRKFSLoss(nn.Module):
         b = DescribedViews(b.descriptors.expand_as(a.descriptors), b.weights.expand_as(a.weights))
         forth = scaled_similarity(self._match(a, b).distance, self._weights(a), self.scales)
         back = scaled_similarity(self._match(b, a).distance, self._weights(b), self.scales)
-        return (forth + back).sum(1)
+        return (self.precision_weight * forth + self.recall_weight * back).sum(1)
 
     def _match(self, query: DescribedViews | SeenShape, reference: DescribedViews | SeenShape) -> PatchMatches:
         """Each scale within itself."""

@@ -61,6 +61,8 @@ def _in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
         detector=stages.detector,
         descriptor=stages.descriptor,
         matcher=stages.matcher,
+        recall_weight=stages.recall_weight,
+        precision_weight=stages.precision_weight,
         normalize="none",
         view_chunk=stages.view_chunk,
         max_memory=stages.max_memory,
@@ -196,7 +198,7 @@ class MeshFit:
             "settings": dataclasses.asdict(self.settings),
             "template": fingerprint(self.template),
             "target": fingerprint(self.target),
-            "metric": self.loss.code_settings(),
+            "metric": self.loss.settings(),
         }
 
     def save(self, path: str | Path) -> None:

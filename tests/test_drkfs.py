@@ -440,3 +440,34 @@ class TestErrors:
         moved = dataclasses.replace(sphere, vertices=sphere.vertices.to("meta"), faces=sphere.faces.to("meta"))
         with pytest.raises(ValueError, match=r'on meta, the loss on cpu: call `loss_fn\.to\("meta"\)`'):
             loss_fn._check_device(moved)
+
+
+class TestDirections:
+    def test_the_loss_is_the_weighted_sum_of_recall_and_precision(self, loss_fn, chair, table):
+        stages = {"renderer": loss_fn.renderer, "detector": loss_fn.detector, "descriptor": loss_fn.descriptor}
+        code = loss_fn.encode(chair.to_meshes())
+        weights = ((1.0, 0.0), (0.0, 1.0), (3.0, 0.5))
+        losses = [DRKFSLoss(**stages, recall_weight=r, precision_weight=p, reduction="none") for r, p in weights]
+        recall, precision, mixed = (loss(table, code) for loss in losses)
+        comparison = loss_fn.compare(table, code)
+        torch.testing.assert_close(recall, comparison.target_to_predicted.per_view.sum(1), rtol=1e-5, atol=0)
+        torch.testing.assert_close(precision, comparison.predicted_to_target.per_view.sum(1), rtol=1e-5, atol=0)
+        torch.testing.assert_close(mixed, 3.0 * recall + 0.5 * precision, rtol=1e-5, atol=0)
+        torch.testing.assert_close(recall + precision, loss_fn(table, code), rtol=1e-5, atol=0)
+
+        taken_apart = losses[2].compare(table, code)
+        torch.testing.assert_close(taken_apart.value, mixed, rtol=1e-5, atol=0)
+        both = [taken_apart.patch_error(side).sum((1, 2)) for side in ("predicted", "target")]
+        torch.testing.assert_close(sum(both), mixed, rtol=1e-5, atol=0)
+        assert taken_apart.settings["recall_weight"] == 3.0
+
+    def test_swapping_the_shapes_swaps_the_directions(self, chair, table, loss_fn):
+        stages = {"renderer": loss_fn.renderer, "normalize": "each", "reduction": "none"}
+        recall = DRKFSLoss(**stages, precision_weight=0.0)
+        precision = DRKFSLoss(**stages, recall_weight=0.0)
+        torch.testing.assert_close(recall(table, chair.to_meshes()), precision(chair.to_meshes(), table))
+
+    @pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+    def test_bad_weights(self, weight):
+        with pytest.raises(ValueError, match="recall_weight and precision_weight must be at least 0"):
+            DRKFSLoss(recall_weight=weight)

@@ -85,7 +85,10 @@ class DRKFSDistance:
         stages: dict[str, Any] = self.loss.code_settings()
         describe = getattr(self.loss.matcher, "settings", None)
         matcher = repr(self.loss.matcher) if describe is None else describe()
-        text = json.dumps({**stages, "matcher": matcher}, sort_keys=True, default=str)
+        directions = {"recall_weight": self.loss.recall_weight, "precision_weight": self.loss.precision_weight}
+        if set(directions.values()) == {1.0}:
+            directions = {}  # the paper's sum keeps the fingerprint that it had before there were weights
+        text = json.dumps({**stages, "matcher": matcher, **directions}, sort_keys=True, default=str)
         weights = [stages[stage].get("weights") for stage in ("detector", "descriptor") if stage in stages]
         return {"distance": "drkfs", "weights": weights, "fingerprint": _fingerprint(text.encode())}
 

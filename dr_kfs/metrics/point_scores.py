@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dr_kfs.geometry import PointSets, as_meshes
 from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair, root
+from dr_kfs.metrics.f_score import f_score
 
 __all__ = ["PointScores", "point_noise_floor", "point_scores"]
 
@@ -35,8 +36,7 @@ class PointScores:
     @property
     def f1(self) -> Float[Tensor, "B T"]:
         """F-score: harmonic mean of precision and coverage; 0 where both are 0."""
-        total = self.precision + self.coverage
-        return 2.0 * self.precision * self.coverage / torch.where(total > 0, total, 1.0)
+        return f_score(self.precision, self.coverage)
 
 
 def point_scores(

@@ -25,8 +25,8 @@ def comparison_table(comparison: Comparison, *, item: int = 0, worst: int = 3) -
         item: which pair.
         worst: how many views to list.
     """
-    forth = comparison.predicted_to_target.per_view[item].tolist()
-    back = comparison.target_to_predicted.per_view[item].tolist()
+    forth = (comparison.precision_weight * comparison.predicted_to_target.per_view[item]).tolist()
+    back = (comparison.recall_weight * comparison.target_to_predicted.per_view[item]).tolist()
     names = view_names(_settings_of(comparison, "renderer").get("cameras"), len(forth))
     table = Table(caption="forth: predicted to target; back: target to predicted")
     table.add_column("views, the worst first", no_wrap=True)
