@@ -34,7 +34,7 @@ from dr_kfs.geometry import (
     save_voxels,
 )
 from dr_kfs.keypoints import GHHDetector
-from dr_kfs.losses import ChamferLoss, QALLoss
+from dr_kfs.losses import ChamferLoss, HybridLoss, QALLoss
 from dr_kfs.matching import LocalizedMatcher
 from dr_kfs.rendering import Cameras, Lighting, SoftRenderer, hemisphere_rig
 from dr_kfs.shape_code import ShapeCode
@@ -48,6 +48,7 @@ __all__ = [
     "Frame",
     "GHHDetector",
     "HardNetDescriptor",
+    "HybridLoss",
     "Lighting",
     "LocalizedMatcher",
     "MeshFit",

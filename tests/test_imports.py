@@ -33,7 +33,7 @@ LAYERS = (
     ("dr_kfs._chunked_step",),
     ("dr_kfs.drkfs",),
     ("dr_kfs.fitting",),
-    ("dr_kfs.losses.balancing",),
+    ("dr_kfs.losses._term_inputs", "dr_kfs.losses.balancing"),
     ("dr_kfs.losses.hybrid", "dr_kfs.metrics"),
     ("dr_kfs.losses.__init__",),  # imports every loss, the hybrid too
     ("dr_kfs.audit",),

@@ -33,7 +33,13 @@ def run_example(repository: Path, tmp_path: Path):
 
 def test_all_examples_are_tested(repository: Path):
     numbered = {path.name for path in (repository / "examples").glob("[0-9]*.py")}
-    assert numbered == {"01_compare.py", "02_fit_mesh.py", "03_train_step.py"}
+    assert numbered == {
+        "01_compare.py",
+        "02_fit_mesh.py",
+        "03_train_step.py",
+        "06_hybrid.py",
+        "07_recall_precision.py",
+    }
 
 
 def test_compare(run_example, tmp_path: Path):
@@ -54,3 +60,26 @@ def test_train_step(run_example):
     losses = [float(value) for value in re.findall(r"loss ([\d.]+)", run_example("03_train_step.py", VIEWS=1, STEPS=3))]
     assert len(losses) == 3
     assert losses[-1] < losses[0]
+
+
+def test_hybrid(run_example, tmp_path: Path):
+    output = run_example("06_hybrid.py", VIEWS=1, STEPS=4, SUBDIVISIONS=1, SAMPLES=512)
+    drkfs, chamfer = (
+        [float(value) for value in re.findall(rf"(?:itself|inside): .*{name} ([\d.]+)", output)]
+        for name in ("drkfs", "chamfer")
+    )
+    assert drkfs == [0.0, 0.0]
+    assert chamfer[1] > 3 * chamfer[0]
+    assert "drkfs" not in output[output.index("step   1") : output.index("step   4")]
+    assert "drkfs" in output[output.index("step   4") :]
+    assert len(load_meshes(tmp_path / "hybrid.obj").vertices) == 42
+
+
+def test_recall_precision(run_example):
+    output = run_example("07_recall_precision.py", VIEWS=2, SAMPLES=8192)
+    triples = re.findall(r"([\d.]+) / ([\d.]+) / ([\d.]+)", output)
+    (missing, *_, extra, _, _, points_missing, points_extra) = [(float(r), float(p)) for r, p, _ in triples]
+    for recall, precision in (missing, points_missing):
+        assert recall < precision
+    for recall, precision in (extra, points_extra):
+        assert recall > precision
