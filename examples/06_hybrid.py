@@ -59,7 +59,7 @@ def fit(renderer: dr_kfs.SoftRenderer) -> None:
         (gradient,) = torch.autograd.grad(loss, vertices)
         descent.step(vertices, gradient, rate=1.5e-2 * (1.0 - 0.9 * step / STEPS))
         if step in (1, STEPS) or step % 10 == 0:
-            terms = ", ".join(f"{name} {each.value:.4f} x {each.weight:.3g}" for name, each in loss_fn.terms.items())
+            terms = ", ".join(f"{name} {each.value:.3g} x {each.weight:.3g}" for name, each in loss_fn.terms.items())
             print(f"step {step:3d}: {terms}")
     OUT.mkdir(parents=True, exist_ok=True)
     dr_kfs.save_mesh(template.with_vertices(vertices.detach()), OUT / "hybrid.obj")

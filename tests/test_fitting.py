@@ -73,6 +73,14 @@ class TestMeshFit:
         with pytest.raises(ValueError, match="is not a saved fit"):
             make(stages, target).restore(path)
 
+    def test_the_directions_weigh_as_in_the_loss(self, stages, target):
+        given = {"renderer": stages.renderer, "detector": stages.detector, "descriptor": stages.descriptor}
+        weighed = DRKFSLoss(**given, recall_weight=2.0, precision_weight=0.5)
+        settings = FitSettings(steps=1, views_per_step=1, resolutions=(64,))
+        fit = MeshFit(icosphere(0), target, settings=settings, drkfs=weighed)
+        for level in (fit.full, *fit.levels):
+            assert (level.loss.recall_weight, level.loss.precision_weight) == (2.0, 0.5)
+
     def test_bad_input(self, stages, target):
         with pytest.raises(ValueError, match="one template and one target, got 1 and 2"):
             MeshFit(icosphere(0), Meshes.cat([target, target]), drkfs=stages)

@@ -67,8 +67,8 @@ class HybridLoss(nn.Module):
     in `eval()` or under `no_grad` the same weights are used and nothing changes. A term whose weight is 0 is not
     computed, nor reported.
 
-    **State.** `parameters()` holds what the balancer learns, `state_dict()` that, its running numbers and the number
-    of steps; nothing of the terms of this library. Save and load it with the model, and training goes on as it would
+    **State.** `parameters()` holds what the balancer learns, `state_dict()` that, its running numbers and the numbers
+    of steps; no weights of the terms of this library. Save and load it with the model, and training goes on as it would
     have. In a distributed training, ranks exchange the terms' statistics, so that all have the same weights; a
     balancer with parameters is to be wrapped in `DistributedDataParallel` as the model is.
 
@@ -185,12 +185,27 @@ class HybridLoss(nn.Module):
         return found
 
     def get_extra_state(self) -> Tensor:
-        """The number of steps, for `state_dict()`: schedules and samples depend on it."""
-        return torch.tensor(self.steps_taken)
+        """Numbers of steps, for `state_dict()`: (1 + K,), ours and those of the terms that count theirs, else -1.
+
+        Schedules, samples and the views that `DRKFSLoss(views_per_step=...)` draws depend on them.
+        """
+        counts = [getattr(self.losses[name], "steps_taken", -1) for name in self.names]
+        return torch.tensor([self.steps_taken, *counts])
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Go on from a saved number of steps."""
-        self.steps_taken = int(state)
+        """Go on from saved numbers of steps.
+
+        Raises:
+            ValueError: they were saved with another number of terms.
+        """
+        if state.shape != (1 + len(self.names),):
+            raise ValueError(
+                f"Expected the steps of {len(self.names)} terms, got a state of shape {tuple(state.shape)}."
+            )
+        self.steps_taken, *counts = state.tolist()
+        for name, count in zip(self.names, counts, strict=True):
+            if count >= 0:
+                setattr(self.losses[name], "steps_taken", count)  # noqa: B010 - a module's attribute, for pyright
 
     # -- private -----------------------------------------------------------------------------------------------
 

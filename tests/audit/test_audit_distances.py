@@ -63,7 +63,11 @@ class TestEveryDistance:
 
     def test_settings_tell_distances_apart(self, small_renderer):
         found = [str(distance.settings()) for distance in some(small_renderer)]
-        other = [DRKFSDistance(DRKFSLoss(renderer=small_renderer.resized(96))), VoxelIoUDistance(side=25)]
+        other = [
+            DRKFSDistance(DRKFSLoss(renderer=small_renderer.resized(96))),
+            DRKFSDistance(DRKFSLoss(renderer=small_renderer, recall_weight=2.0)),
+            VoxelIoUDistance(side=25),
+        ]
         found += [str(distance.settings()) for distance in other]
         assert len(set(found)) == len(found)
         again = DRKFSDistance(DRKFSLoss(renderer=small_renderer)).settings()

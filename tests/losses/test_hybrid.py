@@ -276,6 +276,20 @@ class TestState:
         rest, _ = train(second, 2, vertices)
         assert begun + rest == whole
 
+    def test_drawn_views_go_on_too(self, drkfs) -> None:
+        def fresh() -> HybridLoss:
+            stages = {"renderer": SoftRenderer(cameras=hemisphere_rig()[[1, 9, 24]], image_size=64)}
+            return HybridLoss({"drkfs": DRKFSLoss(**stages, views_per_step=1), "edges": EdgeLengthLoss()})
+
+        first, second = fresh(), fresh()
+        shape = icosphere(0)
+        for _ in range(2):
+            first(shape, shape)
+        second.load_state_dict(first.state_dict())
+        assert (second.steps_taken, second.losses["drkfs"].steps_taken) == (2, 2)
+        with pytest.raises(ValueError, match=r"steps of 3 terms, got a state of shape \(3,\)"):
+            hybrid().load_state_dict(first.state_dict())
+
     def test_samples_depend_on_the_step_alone(self, sphere, target) -> None:
         values = []
         for _ in range(2):
