@@ -21,6 +21,7 @@ from dr_kfs.geometry import (
     Frame,
     Meshes,
     PointSets,
+    SoftSurface,
     VoxelGrid,
     bounding_frame,
     extract_surface,
@@ -32,6 +33,7 @@ from dr_kfs.geometry import (
     sample_surface,
     save_mesh,
     save_voxels,
+    soft_surface,
 )
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses import ChamferLoss, HybridLoss, QALLoss
@@ -57,6 +59,7 @@ __all__ = [
     "QALLoss",
     "ShapeCode",
     "SoftRenderer",
+    "SoftSurface",
     "VoxelGrid",
     "__version__",
     "bounding_frame",
@@ -72,4 +75,5 @@ __all__ = [
     "sample_surface",
     "save_mesh",
     "save_voxels",
+    "soft_surface",
 ]

@@ -15,8 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dr_kfs._sides import Side
-from dr_kfs.geometry import Meshes
+from dr_kfs._sides import Side, side_items, side_tensors, with_side_tensors
 from dr_kfs.step_plan import StepPlan
 
 
@@ -71,12 +70,12 @@ class ChunkedStep:
 
     def values(self, ours: Side, theirs: Side, *, fused: bool) -> Float[Tensor, " B"]:
         """The distances; see `DRKFSLoss(fused=...)`."""
-        vertices = [side.vertices if isinstance(side, Meshes) else None for side in (ours, theirs)]
-        with_grad = [x for x in vertices if x is not None and x.requires_grad and torch.is_grad_enabled()]
+        tensors = [*side_tensors(ours), *side_tensors(theirs)]
+        with_grad = [x for x in tensors if x.requires_grad and torch.is_grad_enabled()]
         # One target for all gathers gradient from every pair, which per-shape scaling cannot express.
-        shared = len(theirs) < len(ours) and any(x is vertices[1] for x in with_grad)
+        shared = len(theirs) < len(ours) and any(x is y for x in with_grad for y in side_tensors(theirs))
         if fused and with_grad and not shared:
-            return _FusedStep.apply(self, ours, theirs, *vertices)  # type: ignore[no-any-return]
+            return _FusedStep.apply(self, ours, theirs, *tensors)  # type: ignore[no-any-return]
         chunks = []
         for items in self._shape_chunks(len(ours)):
             a, b = ours[items], theirs[items] if len(theirs) == len(ours) else theirs
@@ -88,20 +87,21 @@ class ChunkedStep:
         return total
 
     def gradients(self, ours: Side, theirs: Side, wanted: list[bool]) -> tuple[Tensor, list[Tensor | None]]:
-        """The distances, and the gradient of their sum at the vertices of the wanted sides."""
+        """The distances, and the gradient of their sum at the wanted ones of the tensors of both sides."""
         values: list[Tensor] = []
-        gradients: list[list[Tensor]] = [[], []]
+        gradients: list[list[Tensor]] = [[] for _ in wanted]
         for items in self._shape_chunks(len(ours)):
-            pair, leaves = [], []
-            for side, needed, found in zip((ours, theirs), wanted, gradients, strict=True):
+            pair, leaves, places = [], [], iter(zip(wanted, gradients, strict=True))
+            for side in (ours, theirs):
                 chosen = side[items] if len(side) == len(ours) else side
-                if isinstance(chosen, Meshes):
-                    leaf = chosen.vertices.detach().requires_grad_(needed)
-                    chosen = chosen.with_vertices(leaf)
+                constants = []
+                # Not strict: each side takes from `places` what it has tensors for, and leaves the rest.
+                for tensor, (needed, found) in zip(side_tensors(chosen), places, strict=False):
+                    constants.append(tensor.detach().requires_grad_(needed))
                     if needed:
-                        found.append(torch.zeros_like(leaf))
-                        leaves.append((leaf, found[-1]))
-                pair.append(chosen)
+                        found.append(torch.zeros_like(tensor))
+                        leaves.append((constants[-1], found[-1]))
+                pair.append(with_side_tensors(chosen, constants))
             values.append(self._add_gradients(pair[0], pair[1], leaves))
         return torch.cat(values), [torch.cat(found) if found else None for found in gradients]
 
@@ -157,21 +157,23 @@ def _gradients(outputs: list[Tensor], inputs: list[Tensor], incoming: list[Tenso
     return [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(inputs, found, strict=True)]
 
 
-class _FusedStep(torch.autograd.Function):
-    """Values and vertex gradients chunk by chunk.
+def _beside(rows: Tensor, tensor: Tensor) -> Tensor:
+    """One number per row of a tensor, shaped so that it multiplies the whole row."""
+    return rows.view(-1, *[1] * (tensor.ndim - 1))
 
-    A vertex belongs to one shape, so the gradient of the *sum* over the batch holds every shape's own gradient;
-    the backward scales it by the shape's incoming gradient.
+
+class _FusedStep(torch.autograd.Function):
+    """Values and gradients of vertices and opacities chunk by chunk.
+
+    A vertex or a face belongs to one shape, so the gradient of the *sum* over the batch holds every shape's own
+    gradient; the backward scales it by the shape's incoming gradient.
     """
 
     @staticmethod
     def forward(ctx: Any, *args: Any, **_: Any) -> Tensor:
-        step, ours, theirs, *_vertices = args
+        step, ours, theirs, *_tensors = args
         values, gradients = step.gradients(ours, theirs, list(ctx.needs_input_grad[3:]))
-        ctx.items = [
-            None if gradient is None else side.vertex_item()
-            for side, gradient in zip((ours, theirs), gradients, strict=True)
-        ]
+        ctx.items = [*side_items(ours), *side_items(theirs)]
         ctx.save_for_backward(*gradients)
         return values
 
@@ -180,7 +182,7 @@ class _FusedStep(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - decorated
         (grad_values,) = grad_outputs
         gradients = [
-            None if gradient is None else gradient * grad_values.to(gradient.dtype)[item].unsqueeze(-1)
+            None if gradient is None else gradient * _beside(grad_values.to(gradient.dtype)[item], gradient)
             for gradient, item in zip(ctx.saved_tensors, ctx.items, strict=True)
         ]
         return None, None, None, *gradients

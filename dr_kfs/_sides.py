@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import torch
+from torch import Tensor
 
-from dr_kfs.geometry import Frame, Meshes, as_meshes, bounding_frame, normalize
+from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, bounding_frame, normalize
 from dr_kfs.shape_code import ShapeCode, check_same_settings
 
 Normalization = Literal["target", "each", "none"]
 Shape = Any
-"""`Meshes`, `VoxelGrid`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those."""
-Side: TypeAlias = "Meshes | ShapeCode"
+"""`Meshes`, `VoxelGrid`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those; a
+predicted one may be a `SoftSurface`."""
+Side: TypeAlias = "Meshes | SoftSurface | ShapeCode"
 
 
-def accept_side(shape: Shape, name: str, settings: dict[str, object]) -> Side:
-    """A shape as meshes; a code as it is, if it was made with these settings."""
+def accept_side(shape: Shape, name: Literal["predicted", "target"], settings: dict[str, object]) -> Side:
+    """A shape as meshes; a code as it is, if it was made with these settings; a soft surface, if it is predicted."""
     if isinstance(shape, ShapeCode):
         check_same_settings(shape.settings, settings, f"The {name} code", "this loss")
         return shape
-    return as_meshes(shape)
+    return as_surface(shape) if name == "predicted" else as_meshes(shape)
 
 
 def sides_in_one_frame(
@@ -47,22 +50,46 @@ def sides_in_one_frame(
             )
     else:
         frame = their_frame if normalization == "target" else own_frame(ours, normalization)
-        ours = normalize(ours, _expanded(frame, len(ours)))
-    if not isinstance(theirs, ShapeCode):
+        frame = _expanded(frame, len(ours))
+        ours = ours.normalized(frame) if isinstance(ours, SoftSurface) else normalize(ours, frame)
+    if isinstance(theirs, Meshes):
         theirs = normalize(theirs, their_frame)
     return ours, theirs
 
 
-def own_frame(meshes: Meshes, normalization: Normalization) -> Frame:
+def own_frame(shape: Meshes | SoftSurface, normalization: Normalization) -> Frame:
     """The frame that shapes are encoded in: that of their boxes, or none."""
     if normalization == "none":
-        return Frame.identity(len(meshes), device=meshes.device)
-    return bounding_frame(meshes)
+        return Frame.identity(len(shape), device=shape.device)
+    if isinstance(shape, SoftSurface):
+        raise ValueError('A SoftSurface has no box of its own: use normalize="target" or "none".')
+    return bounding_frame(shape)
 
 
 def device_of(shape: Shape) -> torch.device:
     """Where a shape or a code is."""
-    return shape.descriptors.device if isinstance(shape, ShapeCode) else as_meshes(shape).device
+    return shape.descriptors.device if isinstance(shape, ShapeCode) else as_surface(shape).device
+
+
+def side_tensors(side: Side) -> tuple[Tensor, ...]:
+    """What of a side a gradient flows to: vertices and opacities; nothing of a code."""
+    if isinstance(side, SoftSurface):
+        return side.meshes.vertices, side.face_opacity
+    return (side.vertices,) if isinstance(side, Meshes) else ()
+
+
+def with_side_tensors(side: Side, tensors: Sequence[Tensor]) -> Side:
+    """The side with others in the place of its `side_tensors`."""
+    if isinstance(side, SoftSurface):
+        return SoftSurface(side.meshes.with_vertices(tensors[0]), tensors[1])
+    return side.with_vertices(tensors[0]) if isinstance(side, Meshes) else side
+
+
+def side_items(side: Side) -> tuple[Tensor, ...]:
+    """The shape that each row of each of its `side_tensors` belongs to."""
+    if isinstance(side, SoftSurface):
+        return side.meshes.vertex_item(), side.meshes.face_item()
+    return (side.vertex_item(),) if isinstance(side, Meshes) else ()
 
 
 def _expanded(frame: Frame, count: int) -> Frame:

@@ -21,7 +21,7 @@ from dr_kfs.comparison import Comparison, Direction, SeenShape
 from dr_kfs.descriptors import HardNetDescriptor, PatchScales, ViewDescriptor, extract_patches
 from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
-from dr_kfs.geometry import Frame, Meshes, as_meshes, normalize
+from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.matching import LocalizedMatcher, PatchMatches, scaled_similarity
@@ -50,7 +50,7 @@ class DRKFSLoss(nn.Module):
         >>> loss.backward()
 
     Args:
-        renderer: `(Meshes, Cameras) -> Views`; `SoftRenderer()`.
+        renderer: `(Meshes, Cameras) -> Views`; `SoftRenderer()`, which takes a `SoftSurface` too.
         detector: images (B, V, H, W) to PoI maps of the same size; `GHHDetector()`.
         descriptor: PoI patches (K, 32, 32) to descriptors (K, D), or a `ViewDescriptor`, or the name of HardNet
             weights (`"hardnet-liberty"`); `HardNetDescriptor()`.
@@ -149,7 +149,7 @@ class DRKFSLoss(nn.Module):
         """The distance of each predicted shape to its target.
 
         Args:
-            predicted: B shapes, or their code.
+            predicted: B shapes, their code, or a `SoftSurface`.
             target: B shapes or their code, or one for all.
             views: use only these views of the rig, in units of the whole: the sum over them times V / len(views).
                 A random choice per step gives an unbiased, cheaper gradient.
@@ -338,7 +338,8 @@ class DRKFSLoss(nn.Module):
         return views
 
     def _plan(self, ours: Side, theirs: Side) -> StepPlan:
-        faces = [count for side in (ours, theirs) if isinstance(side, Meshes) for count in side.face_counts]
+        meshes = [side.meshes if isinstance(side, SoftSurface) else side for side in (ours, theirs)]
+        faces = [count for side in meshes if isinstance(side, Meshes) for count in side.face_counts]
         return plan_step(
             batch=len(ours),
             view_count=self.view_count,
@@ -350,7 +351,7 @@ class DRKFSLoss(nn.Module):
             max_memory=self.max_memory,
         )
 
-    def _check_device(self, meshes: Meshes) -> None:
+    def _check_device(self, meshes: Meshes | SoftSurface) -> None:
         own = next((buffer.device for buffer in self.buffers()), meshes.device)
         if own != meshes.device:
             raise ValueError(
@@ -384,6 +385,6 @@ def drkfs_distance(
     """
     if loss is None:
         if not isinstance(predicted, ShapeCode):
-            predicted = as_meshes(predicted)  # once: it may take a marching cubes
+            predicted = as_surface(predicted)  # once: it may take a marching cubes
         loss = _default_loss(normalize, device_of(predicted))
     return loss(predicted, target, reduction=reduction)

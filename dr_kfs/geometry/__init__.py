@@ -9,7 +9,8 @@ from dr_kfs.geometry.neighbors import nearest_neighbors
 from dr_kfs.geometry.normalization import Frame, bounding_frame, normalize
 from dr_kfs.geometry.point_sets import PointSets, as_point_sets
 from dr_kfs.geometry.sampling import SurfaceSamples, sample_surface
-from dr_kfs.geometry.shapes import as_meshes, load_shapes
+from dr_kfs.geometry.shapes import as_meshes, as_surface, load_shapes
+from dr_kfs.geometry.soft_surface import SoftSurface, soft_surface
 from dr_kfs.geometry.voxel_files import load_voxels, save_voxels
 from dr_kfs.geometry.voxels import VoxelGrid
 
@@ -17,10 +18,12 @@ __all__ = [
     "Frame",
     "Meshes",
     "PointSets",
+    "SoftSurface",
     "SurfaceSamples",
     "VoxelGrid",
     "as_meshes",
     "as_point_sets",
+    "as_surface",
     "bounding_frame",
     "extract_surface",
     "farthest_points",
@@ -33,4 +36,5 @@ __all__ = [
     "sample_surface",
     "save_mesh",
     "save_voxels",
+    "soft_surface",
 ]

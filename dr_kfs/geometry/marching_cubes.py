@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from dr_kfs.geometry._cell_surface import cell_surface, sample_coordinates
-from dr_kfs.geometry._field_kinds import check_level, check_values, crossing_place, is_inside, outside_value
+from dr_kfs.geometry._cell_surface import cell_surface
+from dr_kfs.geometry._field_kinds import check_level, crossing_place, is_inside
+from dr_kfs.geometry._padded_grid import item_numbers, item_offsets, padded_samples, points_on_edges
 from dr_kfs.geometry.meshes import Meshes
 from dr_kfs.geometry.voxels import VoxelGrid
 
@@ -50,47 +49,17 @@ def marching_cubes(grid: VoxelGrid, *, level: float | None = None) -> Meshes:
         1987. Their table leaves holes at ambiguous sides; ours is derived in `_marching_cubes_table` and does not.
     """
     level = check_level(level, grid.kind)
-    dtype = torch.promote_types(grid.dtype, torch.float32)
-    values, origin, spacing = (each.to(dtype) for each in (grid.values, grid.origin, grid.spacing))
-    _check_items(values, grid)
-    padded = _padded(values, outside_value(level, grid.kind, spacing))
+    samples = padded_samples(grid, level)
     # Detached: which samples are inside is a discrete choice, through which no gradient flows.
-    surface = cell_surface(is_inside(padded.detach(), level, grid.kind))
+    surface = cell_surface(is_inside(samples.detach(), level, grid.kind))
 
-    per_item = padded[0].numel() if len(padded) else 1
-    item = surface.edge_start // per_item
-    ends = padded.flatten().index_select(0, torch.cat([surface.edge_start, surface.edge_end])).view(2, -1)
-    step = spacing[item]
+    ends = samples.flatten().index_select(0, torch.cat([surface.edge_start, surface.edge_end])).view(2, -1)
     # Detached: as a floor, the spacing has no gradient.
-    unit = step.detach().gather(1, surface.edge_axis[:, None]).squeeze(1)
+    unit = grid.spacing.detach().to(samples.dtype)[item_numbers(samples, surface.edge_start), surface.edge_axis]
     place = crossing_place(ends[0], ends[1], level, grid.kind, unit)
-    along = torch.nn.functional.one_hot(surface.edge_axis, 3) * place[:, None]
-    index = sample_coordinates(surface.edge_start % per_item, padded.shape) - 1  # of the grid without its padding
-    starts = torch.arange(len(padded) + 1, device=values.device) * per_item
-    offsets = [torch.searchsorted(rows, starts).tolist() for rows in (surface.edge_start, surface.face_cell)]
     return Meshes(
-        vertices=origin[item] + (index + along) * step,
+        vertices=points_on_edges(grid, samples, surface.edge_start, surface.edge_axis, place),
         faces=surface.faces,
-        vertex_offsets=tuple(offsets[0]),
-        face_offsets=tuple(offsets[1]),
+        vertex_offsets=item_offsets(samples, surface.edge_start),
+        face_offsets=item_offsets(samples, surface.face_cell),
     )
-
-
-def _padded(values: Float[Tensor, "B X Y Z"], outside: Float[Tensor, " B"]) -> Tensor:
-    """The values with one layer of `outside` all around."""
-    sizes = (size + 2 for size in values.shape[1:])
-    padded = outside[:, None, None, None].expand(-1, *sizes).clone()
-    padded[:, 1:-1, 1:-1, 1:-1] = values
-    return padded
-
-
-def _check_items(values: Tensor, grid: VoxelGrid) -> None:
-    """Raises ValueError with the first item whose values are wrong; the whole batch is read first, at once."""
-    try:
-        check_values(values, grid.kind, "the grid")
-    except ValueError:
-        for number, item in enumerate(values):
-            check_values(item, grid.kind, f"item {number}")
-    if not (grid.spacing > 0).all():
-        item = int((~(grid.spacing > 0).all(dim=1)).nonzero()[0])
-        raise ValueError(f"item {item}: expected positive spacings, got {tuple(grid.spacing[item].tolist())}.")

@@ -16,10 +16,11 @@ from dr_kfs.geometry import _shape_types as shape_types
 from dr_kfs.geometry.io import MESH_SUFFIXES, PathLike, load_meshes
 from dr_kfs.geometry.marching_cubes import marching_cubes
 from dr_kfs.geometry.meshes import Meshes
+from dr_kfs.geometry.soft_surface import SoftSurface
 from dr_kfs.geometry.voxel_files import VOXEL_SUFFIXES, load_voxels
 from dr_kfs.geometry.voxels import VoxelGrid
 
-__all__ = ["as_meshes", "load_shapes"]
+__all__ = ["as_meshes", "as_surface", "load_shapes"]
 
 _ACCEPTED = (
     "a Meshes, a VoxelGrid, a trimesh.Trimesh or trimesh.Scene, a pytorch3d Meshes, a pair (vertices, faces) of "
@@ -42,6 +43,11 @@ def as_meshes(shape: Any) -> Meshes:
         ValueError: a mesh is malformed; the message names the batch item.
     """
     return _as_meshes(shape, 0)
+
+
+def as_surface(shape: Any) -> Meshes | SoftSurface:
+    """What a renderer draws: a `SoftSurface` as it is, anything else shape-like as a `Meshes`; see `as_meshes`."""
+    return shape if isinstance(shape, SoftSurface) else _as_meshes(shape, 0)
 
 
 def load_shapes(
@@ -95,6 +101,8 @@ def _as_meshes(shape: Any, first_item: int) -> Meshes:
         return _packed(shape.verts_list(), shape.faces_list(), first_item)
     if not shape_types.is_plain_sequence(shape):
         way_out = " For a volume pass VoxelGrid.in_box(values)." if isinstance(shape, Tensor | np.ndarray) else ""
+        if isinstance(shape, SoftSurface):
+            way_out = " It is no mesh, and no target: pass marching_cubes(grid)."
         raise TypeError(f"item {first_item}: expected {_ACCEPTED}; got {type(shape).__name__}.{way_out}")
     if len(shape) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in shape):
         return _pair_to_meshes(shape[0], shape[1], first_item)

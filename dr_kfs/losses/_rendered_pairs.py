@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes, as_meshes, bounding_frame, normalize
+from dr_kfs.geometry import Meshes, SoftSurface, as_meshes, as_surface, bounding_frame, normalize
 from dr_kfs.losses._reductions import Reduction
 from dr_kfs.rendering import Cameras, SoftRenderer
 
 Normalization = Literal["target", "each", "none"]
 Shape = Any
-"""`Meshes`, `VoxelGrid`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those."""
+"""`Meshes`, `VoxelGrid`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those; a predicted one may
+be a `SoftSurface`."""
 
 
 class RenderedPairLoss(nn.Module):
@@ -54,7 +55,7 @@ class RenderedPairLoss(nn.Module):
             ValueError: batches of different sizes, or a view that the rig lacks.
             TypeError: something that is not a shape.
         """
-        ours, theirs = self._normalized(as_meshes(predicted), as_meshes(target))
+        ours, theirs = self._normalized(as_surface(predicted), as_meshes(target))
         cameras = self.renderer.cameras
         if views is not None:
             if not views or not all(0 <= view < len(cameras) for view in views):
@@ -62,11 +63,11 @@ class RenderedPairLoss(nn.Module):
             cameras = cameras[views]
         return self._compare(ours, theirs, cameras)
 
-    def _compare(self, predicted: Meshes, target: Meshes, cameras: Cameras) -> Tensor:
+    def _compare(self, predicted: Meshes | SoftSurface, target: Meshes, cameras: Cameras) -> Tensor:
         """The loss of shapes that are in the rig's frame."""
         raise NotImplementedError
 
-    def _normalized(self, predicted: Meshes, target: Meshes) -> tuple[Meshes, Meshes]:
+    def _normalized(self, predicted: Meshes | SoftSurface, target: Meshes) -> tuple[Meshes | SoftSurface, Meshes]:
         """Both sides in the frame of the rig."""
         if len(target) not in (1, len(predicted)):
             raise ValueError(
@@ -76,6 +77,10 @@ class RenderedPairLoss(nn.Module):
         if self.normalize == "none":
             return predicted, target
         frame = bounding_frame(target)
+        if isinstance(predicted, SoftSurface):
+            if self.normalize == "each":
+                raise ValueError('A SoftSurface has no box of its own: use normalize="target" or "none".')
+            return predicted.normalized(frame), normalize(target, frame)
         return normalize(predicted, frame if self.normalize == "target" else None), normalize(target, frame)
 
 

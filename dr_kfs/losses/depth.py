@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.losses._rendered_pairs import Normalization, RenderedPairLoss, check_pair
 from dr_kfs.rendering import Cameras, Views
@@ -82,6 +82,6 @@ class DepthLoss(RenderedPairLoss):
         _check(pixels)
         self.pixels: Pixels = pixels
 
-    def _compare(self, predicted: Meshes, target: Meshes, cameras: Cameras) -> Tensor:
+    def _compare(self, predicted: Meshes | SoftSurface, target: Meshes, cameras: Cameras) -> Tensor:
         views = (self.renderer(side, cameras) for side in (predicted, target))
         return depth_loss(*views, pixels=self.pixels, reduction=self.reduction)

@@ -7,7 +7,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.losses._rendered_pairs import Normalization, RenderedPairLoss, check_pair
 from dr_kfs.rendering import Cameras, Views
@@ -75,7 +75,7 @@ class ImageLoss(RenderedPairLoss):
             raise ValueError(f'channel must be "shade" or "alpha", got {channel!r}.')
         self.channel: Channel = channel
 
-    def _compare(self, predicted: Meshes, target: Meshes, cameras: Cameras) -> Tensor:
+    def _compare(self, predicted: Meshes | SoftSurface, target: Meshes, cameras: Cameras) -> Tensor:
         return image_loss(
             self.renderer(predicted, cameras),
             self.renderer(target, cameras),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.losses._rendered_pairs import RenderedPairLoss, check_pair
 from dr_kfs.rendering import Cameras, render_normals
@@ -48,6 +48,8 @@ class NormalMapLoss(RenderedPairLoss):
     The renderer must be a `SoftRenderer`. A step renders three times what an `ImageLoss` does.
     """
 
-    def _compare(self, predicted: Meshes, target: Meshes, cameras: Cameras) -> Tensor:
+    def _compare(self, predicted: Meshes | SoftSurface, target: Meshes, cameras: Cameras) -> Tensor:
+        if isinstance(predicted, SoftSurface):
+            raise TypeError("Translucent faces have no one normal per pixel: compare a SoftSurface by its other views.")
         maps = (render_normals(self.renderer, side, cameras) for side in (predicted, target))
         return normal_map_loss(*maps, reduction=self.reduction)

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.losses._rendered_pairs import RenderedPairLoss, check_pair
 from dr_kfs.rendering import Cameras, Views
@@ -52,6 +52,6 @@ def silhouette_iou_loss(
 class SilhouetteIoULoss(RenderedPairLoss):
     """`silhouette_iou_loss` of shapes: both are normalised as in `DRKFSLoss`, and rendered; see `RenderedPairLoss`."""
 
-    def _compare(self, predicted: Meshes, target: Meshes, cameras: Cameras) -> Tensor:
+    def _compare(self, predicted: Meshes | SoftSurface, target: Meshes, cameras: Cameras) -> Tensor:
         views = (self.renderer(side, cameras) for side in (predicted, target))
         return silhouette_iou_loss(*views, reduction=self.reduction)

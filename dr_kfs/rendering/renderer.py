@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.rendering._compositing_reference import softras_reach
 from dr_kfs.rendering._softras_reference import reach as surface_reach
 from dr_kfs.rendering.cameras import Cameras, hemisphere_rig
@@ -89,20 +89,29 @@ class SoftRenderer(nn.Module):
         self.faces_per_pixel = faces_per_pixel
 
     def forward(
-        self, meshes: Meshes, cameras: Cameras | None = None, *, face_opacity: Float[Tensor, " F"] | None = None
+        self,
+        meshes: Meshes | SoftSurface,
+        cameras: Cameras | None = None,
+        *,
+        face_opacity: Float[Tensor, " F"] | None = None,
     ) -> Views:
         """Render every mesh from every camera.
 
         Args:
-            meshes: B meshes, in the rig's frame.
+            meshes: B meshes, in the rig's frame; a `SoftSurface` is drawn with the opacities that it has.
             cameras: instead of the rig's: a part of it, say.
             face_opacity: of each face of the batch [0, 1], with gradient: how much of the light it stops, or the
                 probability that it is there. None: all faces are opaque, which is another formula, and faster; see
                 `dr_kfs.rendering.compositing` for this one.
 
         Raises:
-            ValueError: opacities that are not one per face or not in [0, 1], or not with this coverage or backend.
+            ValueError: opacities that are not one per face or not in [0, 1], or not with this coverage or backend, or
+                in addition to those of a `SoftSurface`.
         """
+        if isinstance(meshes, SoftSurface):
+            if face_opacity is not None:
+                raise ValueError("A SoftSurface has opacities already: leave face_opacity out.")
+            meshes, face_opacity = meshes.meshes, meshes.face_opacity
         dtype = torch.float64 if meshes.dtype == torch.float64 else torch.float32
         cameras = (self.cameras if cameras is None else cameras).to(meshes.device, dtype)
         if face_opacity is not None and len(face_opacity) != len(meshes.faces):
