@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, hemisphere_rig, icosphere
+from dr_kfs import (
+    DRKFSLoss,
+    Meshes,
+    SoftRenderer,
+    SoftSurface,
+    VoxelGrid,
+    drkfs_distance,
+    hemisphere_rig,
+    icosphere,
+    soft_surface,
+)
 from dr_kfs.descriptors import BackboneDescriptor
 from dr_kfs.step_plan import plan_step
 
@@ -90,6 +100,41 @@ class TestChunks:
             gradients.append((a.grad, b.grad))
         for fused, plain in zip(*gradients, strict=True):
             torch.testing.assert_close(fused, plain, rtol=1e-6, atol=1e-12)
+
+    @pytest.mark.parametrize("shapes_at_once", [1, 2])
+    def test_opacities_of_soft_surfaces_get_their_gradient(self, small_loss, shapes, shapes_at_once, monkeypatch):
+        import dr_kfs.drkfs
+        from dr_kfs.step_plan import StepPlan
+
+        monkeypatch.setattr(dr_kfs.drkfs, "plan_step", lambda **_: StepPlan(shapes_at_once, 3, 2, 0.0))
+        start = 0.1 + 0.8 * torch.rand(2, 3, 3, 3, dtype=torch.float64)
+        results = []
+        for fused in (True, False):
+            loss = DRKFSLoss(renderer=small_loss.renderer, normalize="none", reduction="none", fused=fused)
+            surface = soft_surface(VoxelGrid.in_box(start))
+            vertices, opacity = (x.clone().requires_grad_() for x in (surface.meshes.vertices, surface.face_opacity))
+            predicted = SoftSurface(surface.meshes.with_vertices(vertices), opacity)
+            values = loss(predicted, shapes[1].to(dtype=torch.float64))
+            (values * torch.tensor([2.0, -1.0])).sum().backward()
+            results.append((values.detach(), vertices.grad, opacity.grad))
+            assert opacity.grad[: surface.meshes.face_offsets[1]].abs().max() > 0
+            assert opacity.grad[surface.meshes.face_offsets[1] :].abs().max() > 0
+        for fused, plain in zip(*results, strict=True):
+            torch.testing.assert_close(fused, plain, rtol=1e-6, atol=1e-12)
+
+    def test_soft_surfaces_are_predicted_shapes_only(self, small_loss, shapes):
+        surface = soft_surface(VoxelGrid.in_box(torch.full((1, 2, 2, 2), 0.5)))
+        assert small_loss(surface, shapes[1]).isfinite().all()
+        assert small_loss.step_plan(surface).views >= 1
+        assert drkfs_distance(surface, shapes[1], loss=small_loss).isfinite().all()
+        assert small_loss.compare(surface, shapes[1]).per_view.isfinite().all()
+        with pytest.raises(TypeError, match="no target"):
+            small_loss(shapes[1], surface)
+        with pytest.raises(TypeError, match="no target"):
+            small_loss.encode(surface)
+        each = DRKFSLoss(renderer=small_loss.renderer, normalize="each")
+        with pytest.raises(ValueError, match="no box of its own"):
+            each(surface, shapes[1])
 
 
 class TestViewsPerStep:

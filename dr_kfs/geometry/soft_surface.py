@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, final
 
 import torch
@@ -199,17 +200,18 @@ def _corners(inside: Tensor, cells: Int[Tensor, " K"]) -> Float[Tensor, "K 8"]:
 def _opacity(inside: Tensor, cell: Int[Tensor, " F"], triangle: Int[Tensor, " F"]) -> Float[Tensor, " F"]:
     """The probability of triangles of cells, these ascending."""
     cells, row = torch.unique_consecutive(cell, return_inverse=True)
-    ends = torch.searchsorted(row, torch.arange(_CHUNK, len(cells) + _CHUNK, _CHUNK, device=row.device)).tolist()
+    firsts = torch.arange(0, len(cells), _CHUNK, device=row.device)
+    bounds = pairwise([*torch.searchsorted(row, firsts).tolist(), len(row)])
 
-    def probabilities(corners: Tensor, first: int, last: int, start: int) -> Tensor:
-        return triangle_probabilities(corners)[row[first:last] - start, triangle[first:last]]
+    def probabilities(corners: Tensor, row: Tensor, triangle: Tensor) -> Tensor:
+        return triangle_probabilities(corners)[row, triangle]
 
-    parts = []
-    for number, part in enumerate(_corners(inside, cells).split(_CHUNK)):
-        rows = ends[number - 1] if number else 0, ends[number], number * _CHUNK
+    parts = [inside.flatten()[:0]]
+    for (first, last), corners in zip(bounds, _corners(inside, cells).split(_CHUNK), strict=False):
+        faces = row[first:last] - row[first], triangle[first:last]
         # The cases are not kept but made again in the backward pass, to save their memory.
-        parts.append(checkpoint(probabilities, part, *rows, use_reentrant=False, preserve_rng_state=False))
-    opacity = torch.cat(parts) if parts else inside.flatten()[:0]
+        parts.append(checkpoint(probabilities, corners, *faces, use_reentrant=False, preserve_rng_state=False))
+    opacity = torch.cat(parts)
     # Rounding leaves [0, 1] by some 1e-7; that is no reason to lose the gradient, so the excess is taken off detached.
     return opacity + (opacity.clamp(0.0, 1.0) - opacity).detach()
 
