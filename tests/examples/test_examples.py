@@ -15,7 +15,7 @@ from dr_kfs import load_meshes
 
 @pytest.fixture
 def run_example(repository: Path, tmp_path: Path):
-    def run(name: str, **settings: int) -> str:
+    def run(name: str, **settings: int | str) -> str:
         environment = {f"DRKFS_EXAMPLE_{key}": str(value) for key, value in settings.items()}
         done = subprocess.run(
             [sys.executable, "-W", "error", str(repository / "examples" / name)],
@@ -37,6 +37,8 @@ def test_all_examples_are_tested(repository: Path):
         "01_compare.py",
         "02_fit_mesh.py",
         "03_train_step.py",
+        "04_fit_voxels.py",
+        "05_implicit.py",
         "06_hybrid.py",
         "07_recall_precision.py",
     }
@@ -60,6 +62,25 @@ def test_train_step(run_example):
     losses = [float(value) for value in re.findall(r"loss ([\d.]+)", run_example("03_train_step.py", VIEWS=1, STEPS=3))]
     assert len(losses) == 3
     assert losses[-1] < losses[0]
+
+
+def test_fit_voxels(run_example, tmp_path: Path):
+    """One start that the soft form alone can mend; a few steps do not finish it."""
+    output = run_example("04_fit_voxels.py", GRID=14, STEPS=20, VIEWS=4, IMAGE=48, STARTS="missing")
+    grown = {form: float(value) for form, value in re.findall(r"missing +(\w+): .* with the part ([\d.]+)", output)}
+    assert grown.keys() == {"start", "soft", "hard"}
+    assert grown["start"] == 0.0
+    assert grown["soft"] > grown["hard"]
+    assert (tmp_path / "fit_voxels.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_implicit(run_example, tmp_path: Path):
+    output = run_example("05_implicit.py", RESOLUTION=32, STEPS=5, VIEWS=2, IMAGE=48)
+    first, last = (float(value) for value in re.findall(r"loss ([\d.]+)", output))
+    assert last < first
+    assert re.findall(r"DR-KFS (\w+): [\d.]+", output) == ["before", "after"]
+    assert len(load_meshes(tmp_path / "implicit.obj").faces) > 0
+    assert (tmp_path / "implicit.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_hybrid(run_example, tmp_path: Path):
