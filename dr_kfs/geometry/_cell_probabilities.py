@@ -3,7 +3,9 @@
 A case is a way in which the eight corners are inside or outside; `_marching_cubes_table` has its triangles. Corners are
 independent, so a case has the probability
 
-    P(T) = prod_c p_c^T_c (1 - p_c)^(1 - T_c),        sum_T P(T) = 1                               (Liao et al., Eq. 3)
+    P(T) = prod_c p_c^T_c (1 - p_c)^(1 - T_c),        sum_T P(T) = 1.
+
+That is Liao et al.'s (Deep Marching Cubes, CVPR 2018); the rest is ours.
 
 The 256 cases hold 820 triangles, but only 233 different ones: a triangle that cuts off one corner does not depend on
 the corners far from it. Cases exclude each other, so the probability of a triangle is the *sum* over the cases that

@@ -19,7 +19,8 @@ def marching_cubes(grid: VoxelGrid, *, level: float | None = None) -> Meshes:
     A vertex lies on each edge of the grid with one end inside, at `t = (level - a) / (b - a)` of the way from the
     value a to the value b: between logits for probabilities and logits, between the distances themselves for signed
     distances. Triangles follow from which samples are inside alone. They have no gradient: a part that no sample is
-    inside of cannot appear, and one can only vanish by shrinking. Vertices have the exact gradient of their places.
+    inside of cannot appear, and one can only vanish by shrinking; see `soft_surface` for growing and losing parts.
+    Vertices have the exact gradient of their places.
 
     The surface is closed, and every edge belongs to exactly two faces, which run through it in opposite directions:
     corners run counter-clockwise seen from outside. Samples *at* the level are outside. Around the grid everything is
