@@ -190,8 +190,6 @@ def _choose(doubted: Tensor, least: float) -> tuple[Int[Tensor, " F"], Int[Tenso
     for part in cells.split(_CHUNK):
         row, triangle = (triangle_probabilities(_corners(doubted, part)) >= least).nonzero().unbind(1)
         found.append((part[row], triangle))
-    if not found:
-        return cells, cells
     return torch.cat([cell for cell, _ in found]), torch.cat([triangle for _, triangle in found])
 
 
