@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -19,12 +18,13 @@ from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews
 from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, Direction, SeenShape
 from dr_kfs.descriptors import HardNetDescriptor, PatchScales, ViewDescriptor, extract_patches
-from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
+from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR, Precision
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses._reductions import Reduction, reduce_items
-from dr_kfs.matching import LocalizedMatcher, PatchMatches, scaled_similarity
+from dr_kfs.matching import LocalizedMatcher, match_scales, scaled_similarity
+from dr_kfs.presets import Preset, find_preset, preset_name
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan, plan_step
@@ -110,6 +110,7 @@ class DRKFSLoss(nn.Module):
             raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}.')
         if view_chunk is not None and view_chunk < 1:
             raise ValueError(f"view_chunk must be at least 1, got {view_chunk}.")
+        self._plain = renderer is detector is matcher is None and normalize == "target" and detach_weights
         # Any: an injected stage is whatever module keeps the contract above.
         self.renderer: Any = SoftRenderer() if renderer is None else renderer
         self.detector: Any = GHHDetector() if detector is None else detector
@@ -135,6 +136,19 @@ class DRKFSLoss(nn.Module):
         self.detach_weights = detach_weights
         self.fused = fused
         self._blank: tuple[tuple[torch.dtype, torch.device], Tensor] | None = None
+
+    @classmethod
+    def from_preset(
+        cls, preset: Preset = "default", *, precision: Precision = "float32", reduction: Reduction = "mean"
+    ) -> DRKFSLoss:
+        """The loss with named settings, which its results carry; see `PRESETS` for what they are.
+
+        Raises:
+            ValueError: an unknown preset, or weights that were not fetched.
+        """
+        chosen = find_preset(preset)
+        descriptor = HardNetDescriptor(chosen.descriptor, precision=precision)
+        return cls(descriptor=descriptor, scales=chosen.scales, reduction=reduction)
 
     # -- public ------------------------------------------------------------------------------------------------
 
@@ -231,9 +245,16 @@ class DRKFSLoss(nn.Module):
         }
 
     def settings(self) -> dict[str, object]:
-        """What a value depends on: that of a code, the matcher, and the weights of the directions."""
+        """What a value depends on, and the name of its preset."""
         weights = {"recall_weight": self.recall_weight, "precision_weight": self.precision_weight}
-        return {**self.code_settings(), "matcher": _settings(self.matcher), **weights}
+        return {"preset": self.preset, **self.code_settings(), "matcher": _settings(self.matcher), **weights}
+
+    @property
+    def preset(self) -> str:
+        """The preset that has these settings, or "custom"."""
+        if not self._plain or (self.recall_weight, self.precision_weight) != (1.0, 1.0):
+            return "custom"
+        return preset_name(getattr(self.descriptor, "weights", ""), self.scales.factors)
 
     # -- the five stages -----------------------------------------------------------------------------------------
 
@@ -279,28 +300,15 @@ class DRKFSLoss(nn.Module):
         """The part of the distance that some views contribute."""
         a, b = self._describe(ours), self._describe(theirs)
         b = DescribedViews(b.descriptors.expand_as(a.descriptors), b.weights.expand_as(a.weights))
-        forth = scaled_similarity(self._match(a, b).distance, self._weights(a), self.scales)
-        back = scaled_similarity(self._match(b, a).distance, self._weights(b), self.scales)
-        return (self.precision_weight * forth + self.recall_weight * back).sum(1)
+        forth, back = self._direction(a, b), self._direction(b, a)
+        return (self.precision_weight * forth.per_view + self.recall_weight * back.per_view).sum(1)
 
-    def _match(self, query: DescribedViews | SeenShape, reference: DescribedViews | SeenShape) -> PatchMatches:
-        """Each scale within itself."""
-        sides = (self.scales.split(side.descriptors, 2) for side in (query, reference))
-        found: list[PatchMatches] = [self.matcher(*pair) for pair in zip(*sides, strict=True)]
-        first = accumulate((0, *self.scales.counts))
-        return PatchMatches(
-            torch.cat([matches.distance for matches in found], dim=2),
-            torch.cat([matches.index + start for matches, start in zip(found, first, strict=False)], dim=2),
-        )
-
-    def _direction(self, query: SeenShape, reference: SeenShape) -> Direction:
-        found = self._match(query, reference)
-        per_view = scaled_similarity(found.distance, query.weights, self.scales)
-        return Direction(per_view, found.distance, query.weights, found.index)
-
-    def _weights(self, described: DescribedViews) -> Tensor:
+    def _direction(self, query: DescribedViews | SeenShape, reference: DescribedViews | SeenShape) -> Direction:
+        """One direction of Eq. 2."""
+        found = match_scales(self.matcher, query.descriptors, reference.descriptors, self.scales)
         # As constants, or the loss falls when keypoints vanish.
-        return described.weights.detach() if self.detach_weights else described.weights
+        weights = query.weights.detach() if self.detach_weights else query.weights
+        return Direction(scaled_similarity(found.distance, weights, self.scales), found.distance, weights, found.index)
 
     def _looks(self, side: Side) -> Iterator[Look]:
         """All views of a side in the runs in which a step describes them, so that a code is what a step sees."""

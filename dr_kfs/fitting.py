@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from dr_kfs.descriptors.patches import PATCH_SIZE
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Frame, Meshes, bounding_frame, normalize
 from dr_kfs.large_steps import LargeSteps
@@ -56,7 +57,11 @@ class FitSettings:
 
 
 def _in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
+    # Small views have no room for the larger scales.
+    scales = [factor for factor in stages.scales.factors if renderer.image_size // factor >= PATCH_SIZE]
     return DRKFSLoss(
+        scales=scales or (1,),
+        detach_weights=stages.detach_weights,
         renderer=renderer,
         detector=stages.detector,
         descriptor=stages.descriptor,

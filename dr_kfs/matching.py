@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float, Int
@@ -92,6 +93,19 @@ def weighted_similarity(distance: Float[Tensor, "B V P"], weights: Float[Tensor,
     """
     total = weights.sum(-1)
     return (weights * distance).sum(-1) / torch.where(total > 0, total, 1.0)
+
+
+def match_scales(
+    matcher: nn.Module, query: Float[Tensor, "B V P D"], reference: Float[Tensor, "B V P D"], scales: PatchScales
+) -> PatchMatches:
+    """The best match of every query patch within its scale."""
+    pairs = zip(scales.split(query, 2), scales.split(reference, 2), strict=True)
+    found: list[PatchMatches] = [matcher(*pair) for pair in pairs]
+    first = accumulate((0, *scales.counts))
+    return PatchMatches(
+        torch.cat([matches.distance for matches in found], dim=2),
+        torch.cat([matches.index + start for matches, start in zip(found, first, strict=False)], dim=2),
+    )
 
 
 def scaled_similarity(

@@ -29,7 +29,7 @@ LAYERS = (
     ("dr_kfs.descriptors",),
     ("dr_kfs.matching",),
     ("dr_kfs.comparison", "dr_kfs.shape_code"),
-    ("dr_kfs._sides", "dr_kfs.large_steps", "dr_kfs.step_plan"),
+    ("dr_kfs._sides", "dr_kfs.large_steps", "dr_kfs.presets", "dr_kfs.step_plan"),
     ("dr_kfs._chunked_step",),
     ("dr_kfs.drkfs",),
     ("dr_kfs.fitting",),

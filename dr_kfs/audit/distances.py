@@ -18,6 +18,7 @@ from dr_kfs.audit.view_distances import ViewMSE, front_silhouette_renderer
 from dr_kfs.audit.voxels import CellLattice, lattice_of, solid_voxels
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Meshes
+from dr_kfs.presets import Preset
 from dr_kfs.shape_code import ShapeCode
 
 __all__ = [
@@ -90,7 +91,12 @@ class DRKFSDistance:
             directions = {}  # the paper's sum keeps the fingerprint that it had before there were weights
         text = json.dumps({**stages, "matcher": matcher, **directions}, sort_keys=True, default=str)
         weights = [stages[stage].get("weights") for stage in ("detector", "descriptor") if stage in stages]
-        return {"distance": "drkfs", "weights": weights, "fingerprint": _fingerprint(text.encode())}
+        return {
+            "distance": "drkfs",
+            "preset": self.loss.preset,
+            "weights": weights,
+            "fingerprint": _fingerprint(text.encode()),
+        }
 
 
 class ChamferDistance:
@@ -228,8 +234,14 @@ def _front_drkfs(*, device: str) -> DRKFSDistance:
     return DRKFSDistance(DRKFSLoss(renderer=front_silhouette_renderer()), name="drkfs-2d", device=device)
 
 
+def _preset_drkfs(preset: Preset, *, device: str) -> DRKFSDistance:
+    return DRKFSDistance(DRKFSLoss.from_preset(preset), name=f"drkfs-{preset}", device=device)
+
+
 DISTANCES: dict[str, Callable[..., Distance]] = {
     "drkfs": DRKFSDistance,
+    "drkfs-paper": functools.partial(_preset_drkfs, "paper"),
+    "drkfs-structure": functools.partial(_preset_drkfs, "structure"),
     "chamfer": lambda *, device: ChamferDistance(),
     "iou": lambda *, device: VoxelIoUDistance(),
     "pixel-mse": functools.partial(ViewMSE, "shade", name="pixel-mse"),

@@ -10,7 +10,17 @@ import typer
 from rich.console import Console
 
 from dr_kfs import Comparison
-from dr_kfs.cli.stages import SHAPE_HELP, Descriptor, Detector, Device, Normalize, build_loss, load_shape, pick_device
+from dr_kfs.cli.stages import (
+    SHAPE_HELP,
+    Descriptor,
+    Detector,
+    Device,
+    Normalize,
+    PresetName,
+    build_loss,
+    load_shape,
+    pick_device,
+)
 from dr_kfs.report import comparison_sheet, comparison_table, save_image, seen_sheet, view_runs, weights_text
 
 
@@ -28,6 +38,7 @@ def compare_command(
     device: Device = None,
     detector: Detector = None,
     descriptor: Descriptor = None,
+    preset: PresetName = None,
 ) -> None:
     """Print the perceptual distance of two shapes, and the views in which they differ most.
 
@@ -35,7 +46,7 @@ def compare_command(
     """
     place = pick_device(device)
     ours, theirs = load_shape(predicted, place), load_shape(target, place)
-    loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor)
+    loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor, preset=preset)
     if save_views is not None:
         save_views.mkdir(parents=True, exist_ok=True)
     with Console(stderr=True).status(f"comparing {loss.view_count} views on {place} ..."):

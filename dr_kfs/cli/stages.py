@@ -9,7 +9,8 @@ from typing import Annotated
 import torch
 import typer
 
-from dr_kfs import DRKFSLoss, GHHDetector, HardNetDescriptor, Meshes, load_shapes
+from dr_kfs import DRKFSLoss, GHHDetector, Meshes, load_shapes
+from dr_kfs.presets import find_preset
 
 SHAPE_HELP = "Shape file (obj, off, ply, stl, glb, gltf; voxels: binvox, npy, npz, mat)."
 """What `load_shapes` reads."""
@@ -44,6 +45,11 @@ Detector = Annotated[
 Descriptor = Annotated[
     str | None,
     typer.Option(help="Registered name or .safetensors file of the descriptor.", show_default=False),
+]
+
+PresetName = Annotated[
+    str | None,
+    typer.Option("--preset", help="default, paper or structure: named weights and settings.", show_default=False),
 ]
 
 
@@ -86,11 +92,22 @@ def build_loss(
     normalize: Normalize = Normalize.TARGET,
     detector: str | None = None,
     descriptor: str | None = None,
+    preset: str | None = None,
 ) -> DRKFSLoss:
-    """The loss with the default stages, or with other weights."""
+    """The loss with the default stages, with other weights, or of a preset.
+
+    Raises:
+        ValueError: an unknown preset, or one together with weights of one's own.
+    """
+    if preset is not None and not detector is descriptor is None:
+        raise ValueError("A preset names all weights: leave out --detector and --descriptor, or --preset.")
+    chosen = None if preset is None else find_preset(preset)
+    if chosen is not None:
+        descriptor = chosen.descriptor
     loss = DRKFSLoss(
-        detector=GHHDetector() if detector is None else GHHDetector(detector),
-        descriptor=HardNetDescriptor() if descriptor is None else HardNetDescriptor(descriptor),
+        detector=None if detector is None else GHHDetector(detector),
+        descriptor=descriptor,
+        scales=(1,) if chosen is None else chosen.scales,
         normalize=normalize.value,
         reduction="none",
     )

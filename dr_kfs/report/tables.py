@@ -60,12 +60,12 @@ def distance_table(distances: Mapping[str, float], *, title: str = "DR-KFS", nam
 
 
 def weights_text(settings: Mapping[str, object]) -> str:
-    """Which networks a value depends on: `"detector ghh-shapes (98245c1ef7fd), descriptor ..."`.
+    """What a value depends on: `"preset default, detector ghh-shapes (98245c1ef7fd), descriptor ..."`.
 
     Args:
-        settings: of a `Comparison` or a `ShapeCode`, or `DRKFSLoss.code_settings()`.
+        settings: of a `Comparison` or a `ShapeCode`, `DRKFSLoss.settings()` or `code_settings()`.
     """
-    parts = []
+    parts = [f"preset {settings['preset']}"] if "preset" in settings else []
     for stage in ("detector", "descriptor"):
         described: Any = settings.get(stage, {})
         name = described.get("weights", described.get("type", "unknown"))

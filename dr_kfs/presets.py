@@ -1,0 +1,64 @@
+"""Named settings of DR-KFS: numbers of one preset can be compared between papers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
+
+__all__ = ["PRESETS", "Preset", "PresetSettings", "find_preset", "preset_name"]
+
+Preset = Literal["default", "paper", "structure"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PresetSettings:
+    """What a preset sets; the rest are the defaults of `DRKFSLoss`."""
+
+    descriptor: str
+    """HardNet's weights."""
+    scales: tuple[int, ...]
+    """See `PatchScales`."""
+    about: str
+    """Where it comes from."""
+
+
+PRESETS: dict[Preset, PresetSettings] = {
+    "default": PresetSettings(
+        descriptor=DEFAULT_DESCRIPTOR,
+        scales=(1,),
+        about="the paper's pipeline with our detector and descriptor, trained on renders",
+    ),
+    "paper": PresetSettings(
+        descriptor="hardnet-liberty",
+        scales=(1,),
+        about="what the paper states, with the published HardNet (`dr-kfs fetch hardnet-liberty`); the weights of its "
+        "LIFT detector are not public, so ours stands in",
+    ),
+    "structure": PresetSettings(
+        descriptor="hardnet-structure",
+        scales=(1, 2, 4),
+        about="patches at three scales, and a descriptor that was trained on the distance itself: a part that is "
+        "missing costs more, one of another shape less",
+    ),
+}
+
+
+def find_preset(name: str) -> PresetSettings:
+    """The preset of that name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if name not in get_args(Preset):
+        raise ValueError(f"preset must be one of {', '.join(map(repr, PRESETS))}, got {name!r}.")
+    return PRESETS[name]  # pyright: ignore[reportArgumentType] - checked above
+
+
+def preset_name(descriptor: str, scales: tuple[int, ...]) -> str:
+    """Which preset has this descriptor at these scales; "custom" if none has."""
+    for name, preset in PRESETS.items():
+        if (preset.descriptor, preset.scales) == (descriptor, scales):
+            return name
+    return "custom"

@@ -1,0 +1,56 @@
+"""Named settings: what they set, which results carry their names, and that nothing stands in for what is missing."""
+
+import pytest
+
+from dr_kfs import DRKFSLoss, GHHDetector, SoftRenderer, hemisphere_rig
+from dr_kfs.presets import PRESETS, find_preset, preset_name
+from dr_kfs.report import weights_text
+from dr_kfs.weights import available_weights
+
+
+class TestPresets:
+    def test_the_constructor_makes_the_default(self):
+        assert DRKFSLoss().preset == "default"
+        assert DRKFSLoss().settings() == DRKFSLoss.from_preset("default").settings()
+
+    def test_a_preset_sets_weights_and_scales(self):
+        loss = DRKFSLoss.from_preset("structure", reduction="none")
+        assert loss.preset == "structure"
+        assert loss.scales.factors == (1, 2, 4)
+        assert loss.descriptor.weights == "hardnet-structure"
+
+    def test_the_paper_s_descriptor_is_not_replaced_in_silence(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("DR_KFS_CACHE", str(tmp_path))
+        with pytest.raises(ValueError, match="dr-kfs fetch hardnet-liberty"):
+            DRKFSLoss.from_preset("paper")
+
+    def test_an_unknown_preset(self):
+        with pytest.raises(ValueError, match="'default', 'paper', 'structure'"):
+            find_preset("best")
+
+    def test_ours_are_registered(self):
+        for name in ("default", "structure"):
+            assert PRESETS[name].descriptor in available_weights()
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"renderer": SoftRenderer(cameras=hemisphere_rig()[[1]])},
+            {"detector": GHHDetector()},
+            {"scales": (1, 2)},
+            {"normalize": "each"},
+            {"recall_weight": 2.0},
+            {"detach_weights": False},
+        ],
+    )
+    def test_other_settings_have_no_name(self, changed):
+        assert DRKFSLoss(**changed).preset == "custom"
+
+    def test_a_result_names_its_preset(self):
+        assert weights_text(DRKFSLoss().settings()).startswith("preset default, detector ghh-shapes")
+
+    def test_neither_weights_nor_scales_alone_make_a_preset(self):
+        assert preset_name("hardnet-structure", (1,)) == "custom"
+        assert preset_name("hardnet-structure", (1, 2, 4)) == "structure"
