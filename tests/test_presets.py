@@ -21,7 +21,7 @@ class TestPresets:
 
     def test_the_paper_s_descriptor_is_not_replaced_in_silence(self, monkeypatch, tmp_path):
         monkeypatch.setenv("DR_KFS_CACHE", str(tmp_path))
-        with pytest.raises(ValueError, match="dr-kfs fetch hardnet-liberty"):
+        with pytest.raises(ValueError, match=r'fetch_published\("hardnet-liberty"\)'):
             DRKFSLoss.from_preset("paper")
 
     def test_an_unknown_preset(self):

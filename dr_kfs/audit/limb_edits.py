@@ -61,7 +61,7 @@ def matched_limbs(
     change: LimbChange,
     strength: float,
     *,
-    samples: int = MATCHING_SAMPLES,
+    samples: int | None = None,
     tolerance: float = TOLERANCE,
 ) -> Meshes:
     """All limbs changed until the Chamfer distance is `strength` times that of removing one; 1 is Figure 2.
@@ -70,7 +70,7 @@ def matched_limbs(
         shape: with two or more limbs.
         change: what is done to them.
         strength: Chamfer distance, in units of one removed limb's.
-        samples: of the Chamfer distance, per surface.
+        samples: of the Chamfer distance, per surface; `MATCHING_SAMPLES` by default.
         tolerance: of the match, relative.
 
     Raises:
@@ -84,10 +84,11 @@ def matched_amount(
     change: LimbChange,
     strength: float,
     *,
-    samples: int = MATCHING_SAMPLES,
+    samples: int | None = None,
     tolerance: float = TOLERANCE,
 ) -> float:
     """The `amount` of `matched_limbs`, found between two that are too small and too large."""
+    samples = MATCHING_SAMPLES if samples is None else samples
     target, removal = _removal(shape, samples)
     wanted = strength * removal
     known = _known_amounts(shape, change, samples)

@@ -110,7 +110,7 @@ class TestViewMSE:
 
 
 class TestMakeDistance:
-    @pytest.mark.parametrize("name", DISTANCES)
+    @pytest.mark.parametrize("name", [name for name in DISTANCES if name != "drkfs-paper"])
     def test_by_name(self, name):
         distance = make_distance(name)
         assert isinstance(distance, Distance)
@@ -124,7 +124,7 @@ class TestMakeDistance:
         assert distance.distance(barred.without("bar_*").to_meshes(), state) > 0
 
     def test_unknown(self):
-        with pytest.raises(ValueError, match="Unknown distance 'nonsense': choose from drkfs, chamfer"):
+        with pytest.raises(ValueError, match="Unknown distance 'nonsense': choose from drkfs, drkfs-paper"):
             make_distance("nonsense")
 
 

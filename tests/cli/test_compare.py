@@ -21,9 +21,28 @@ class TestCompare:
         for name in ("drkfs", "predicted_to_target", "target_to_predicted", "per_view"):
             torch.testing.assert_close(torch.tensor(report[name]), torch.tensor(expected.to_dict()[name]))
         assert report["worst_views"] == expected.worst_views().tolist()
-        assert report["settings"] == expected.settings
+        assert report["settings"] == {**expected.settings, "preset": "default"}  # the fixture makes the rig smaller
         assert (report["predicted"], report["target"]) == (str(files["broken"]), str(files["table"]))
         assert report["files"] == []
+
+    def test_a_preset_names_all_weights(self, dr_kfs_command, files):
+        outcome = dr_kfs_command("compare", files["broken"], files["table"], "--preset", "structure", "--json")
+        settings = json.loads(outcome.output)["settings"]
+        assert settings["preset"] == "structure"
+        assert settings["descriptor"]["weights"] == "hardnet-structure"
+        assert settings["patches"]["scales"] == [1, 2, 4]
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("--preset", "best"), "preset must be one of 'default', 'paper', 'structure'"),
+            (("--preset", "default", "--descriptor", "hardnet-shapes"), "A preset names all weights"),
+        ],
+    )
+    def test_presets_that_are_none(self, dr_kfs_command, files, options, message):
+        outcome = dr_kfs_command("compare", files["broken"], files["table"], *options)
+        assert outcome.code == 2
+        assert message in " ".join(outcome.error.split())
 
     def test_table_names_value_views_and_weights(self, dr_kfs_command, files, tmp_path):
         sheets = tmp_path / "new" / "sheets"

@@ -6,7 +6,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from dr_kfs import Meshes, SoftRenderer, hemisphere_rig, icosphere
+from dr_kfs import Meshes, SoftRenderer, VoxelGrid, hemisphere_rig, icosphere, soft_surface
 from dr_kfs.losses import (
     DepthLoss,
     ImageLoss,
@@ -123,6 +123,17 @@ class TestNormalMapLoss:
         torch.testing.assert_close(normal_map_loss(both, one), normal_map_loss(both, one.expand(2, -1, -1, -1, -1)))
         with pytest.raises(ValueError, match="normal_map_loss needs views of equal shape"):
             normal_map_loss(one, both)
+
+    def test_soft_surfaces_are_seen_by_the_others_alone(self, renderer, sphere) -> None:
+        values = torch.zeros(6, 6, 6)
+        values[2:4, 2:4, 2:4] = 0.9
+        soft = soft_surface(VoxelGrid.in_box(values))
+        for other in (ImageLoss, SilhouetteIoULoss, DepthLoss):
+            assert other(renderer=renderer)(soft, sphere).isfinite()
+        with pytest.raises(TypeError, match="no one normal per pixel"):
+            NormalMapLoss(renderer=renderer)(soft, sphere)
+        with pytest.raises(ValueError, match="no box of its own"):
+            DepthLoss(renderer=renderer, normalize="each")(soft, sphere)
 
     def test_another_renderer_is_refused(self, renderer, sphere) -> None:
         class Other(torch.nn.Module):
