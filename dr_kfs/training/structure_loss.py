@@ -86,8 +86,9 @@ def ranking_loss(distances: Float[Tensor, "S K"], changes: Sequence[Change]) -> 
     pairs = labelled_pairs(changes)
     if not pairs:
         return distances.sum() * 0.0
-    smaller, larger = (torch.tensor([pair[side] for pair in pairs]) for side in (0, 1))
-    ratio = torch.tensor([pair[2] for pair in pairs])
+    device = distances.device
+    smaller, larger = (torch.tensor([pair[side] for pair in pairs], device=device) for side in (0, 1))
+    ratio = torch.tensor([pair[2] for pair in pairs], device=device)
     order = torch.nn.functional.softplus(SHARPNESS * (logs[smaller] - logs[larger] + ratio)).mean() / SHARPNESS
     others = [index for index, change in enumerate(changes) if change[0] == ANOTHER_SHAPE]
     anchor = ((distances[:, others] + FLOOR).log() - math.log(0.6)).square().mean()
