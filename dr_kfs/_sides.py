@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, bounding_frame, normalize
+from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
+from dr_kfs.geometry.soft_surface import normalize_surface, surface_frame
 from dr_kfs.shape_code import ShapeCode, check_same_settings
 
 Normalization = Literal["target", "each", "none"]
@@ -51,7 +52,7 @@ def sides_in_one_frame(
     else:
         frame = their_frame if normalization == "target" else own_frame(ours, normalization)
         frame = _expanded(frame, len(ours))
-        ours = ours.normalized(frame) if isinstance(ours, SoftSurface) else normalize(ours, frame)
+        ours = normalize_surface(ours, frame)
     if isinstance(theirs, Meshes):
         theirs = normalize(theirs, their_frame)
     return ours, theirs
@@ -61,9 +62,7 @@ def own_frame(shape: Meshes | SoftSurface, normalization: Normalization) -> Fram
     """The frame that shapes are encoded in: that of their boxes, or none."""
     if normalization == "none":
         return Frame.identity(len(shape), device=shape.device)
-    if isinstance(shape, SoftSurface):
-        raise ValueError('A SoftSurface has no box of its own: use normalize="target" or "none".')
-    return bounding_frame(shape)
+    return surface_frame(shape)
 
 
 def device_of(shape: Shape) -> torch.device:

@@ -26,6 +26,7 @@ from dr_kfs.losses._reductions import Reduction, reduce_items
 from dr_kfs.matching import LocalizedMatcher, match_scales, scaled_similarity
 from dr_kfs.presets import Preset, find_preset, preset_name
 from dr_kfs.rendering import SoftRenderer
+from dr_kfs.rendering.cameras import check_views
 from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan, plan_step
 
@@ -174,7 +175,8 @@ class DRKFSLoss(nn.Module):
             TypeError: something that is not a shape.
         """
         ours, theirs = self._in_one_frame(predicted, target)
-        views = self._drawn_views() if views is None else self._checked_views(views)
+        views = self._drawn_views() if views is None else views
+        check_views(views, self.view_count)
         step = self._chunked_step(ours, theirs, views)
         fused = self.fused and not any(parameter.requires_grad for parameter in self.parameters())
         values = step.values(ours, theirs, fused=fused)
@@ -339,11 +341,6 @@ class DRKFSLoss(nn.Module):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.steps_taken)
         self.steps_taken += 1
         return torch.randperm(self.view_count, generator=generator)[: self.views_per_step].tolist()
-
-    def _checked_views(self, views: list[int]) -> list[int]:
-        if not views or not all(0 <= view < self.view_count for view in views):
-            raise ValueError(f"views must name views of the rig, 0 to {self.view_count - 1}, got {views}.")
-        return views
 
     def _plan(self, ours: Side, theirs: Side) -> StepPlan:
         meshes = [side.meshes if isinstance(side, SoftSurface) else side for side in (ours, theirs)]

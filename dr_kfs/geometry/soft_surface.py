@@ -18,10 +18,10 @@ from dr_kfs.geometry._field_kinds import check_level, crossing_place
 from dr_kfs.geometry._marching_cubes_table import EDGE_AXES, EDGE_STARTS
 from dr_kfs.geometry._padded_grid import item_offsets, padded_samples, points_on_edges
 from dr_kfs.geometry.meshes import Meshes
-from dr_kfs.geometry.normalization import Frame, normalize
+from dr_kfs.geometry.normalization import Frame, bounding_frame, normalize
 from dr_kfs.geometry.voxels import VoxelGrid
 
-__all__ = ["SoftSurface", "soft_surface"]
+__all__ = ["SoftSurface", "normalize_surface", "soft_surface", "surface_frame"]
 
 _DOUBT = 4
 """How much an explored sample is doubted [least opacities]: enough that each triangle around it is drawn which appears
@@ -74,6 +74,22 @@ class SoftSurface:
 
     def __repr__(self) -> str:
         return f"SoftSurface({self.meshes!r})"
+
+
+def surface_frame(surface: Meshes | SoftSurface) -> Frame:
+    """The `bounding_frame` of what a renderer draws.
+
+    Raises:
+        ValueError: a soft surface, most of whose triangles are probably not there.
+    """
+    if isinstance(surface, SoftSurface):
+        raise ValueError('A SoftSurface has no box of its own: use normalize="target" or "none".')
+    return bounding_frame(surface)
+
+
+def normalize_surface(surface: Meshes | SoftSurface, frame: Frame) -> Meshes | SoftSurface:
+    """`normalize` of what a renderer draws."""
+    return surface.normalized(frame) if isinstance(surface, SoftSurface) else normalize(surface, frame)
 
 
 def soft_surface(

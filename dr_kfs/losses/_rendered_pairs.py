@@ -7,8 +7,10 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes, SoftSurface, as_meshes, as_surface, bounding_frame, normalize
+from dr_kfs.geometry.soft_surface import normalize_surface, surface_frame
 from dr_kfs.losses._reductions import Reduction
 from dr_kfs.rendering import Cameras, SoftRenderer
+from dr_kfs.rendering.cameras import check_views
 
 Normalization = Literal["target", "each", "none"]
 Shape = Any
@@ -58,8 +60,7 @@ class RenderedPairLoss(nn.Module):
         ours, theirs = self._normalized(as_surface(predicted), as_meshes(target))
         cameras = self.renderer.cameras
         if views is not None:
-            if not views or not all(0 <= view < len(cameras) for view in views):
-                raise ValueError(f"views must name views of the rig, 0 to {len(cameras) - 1}, got {views}.")
+            check_views(views, len(cameras))
             cameras = cameras[views]
         return self._compare(ours, theirs, cameras)
 
@@ -77,11 +78,8 @@ class RenderedPairLoss(nn.Module):
         if self.normalize == "none":
             return predicted, target
         frame = bounding_frame(target)
-        if isinstance(predicted, SoftSurface):
-            if self.normalize == "each":
-                raise ValueError('A SoftSurface has no box of its own: use normalize="target" or "none".')
-            return predicted.normalized(frame), normalize(target, frame)
-        return normalize(predicted, frame if self.normalize == "target" else None), normalize(target, frame)
+        own = frame if self.normalize == "target" else surface_frame(predicted)
+        return normalize_surface(predicted, own), normalize(target, frame)
 
 
 def check_pair(predicted: Tensor, target: Tensor, name: str) -> None:

@@ -76,3 +76,12 @@ def over_threads(kernel: Any, run: Callable[[int], None], count: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         for finished in [pool.submit(run, task) for task in range(first, count)]:
             finished.result()
+
+
+def refuse_second_derivative(name: str, way_out: str) -> Callable[..., None]:
+    """What a backward op registers as its own gradient: an error that says which op, and what to do."""
+
+    def refuse(ctx: Any, *_: Any) -> None:
+        raise RuntimeError(f"{name} is differentiable once: its gradient was asked for a gradient. {way_out}")
+
+    return refuse

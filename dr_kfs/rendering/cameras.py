@@ -125,6 +125,12 @@ class Cameras:
         }
 
 
+def check_views(views: Sequence[int], count: int) -> None:
+    """Raise ValueError where numbers of views are none, or not of a rig of `count`."""
+    if not views or not all(0 <= view < count for view in views):
+        raise ValueError(f"views must name views of the rig, 0 to {count - 1}, got {list(views)}.")
+
+
 def sphere_points(azimuth: Tensor, elevation: Tensor, distance: float) -> Float[Tensor, "V 3"]:
     """Points on a sphere: azimuth [degrees] turns from +z towards +x, elevation [degrees] rises towards +y."""
     azimuth, elevation = torch.deg2rad(azimuth), torch.deg2rad(elevation)

@@ -41,6 +41,7 @@ from torch import Tensor
 
 from dr_kfs.rendering import _compositing_launch as launch
 from dr_kfs.rendering._compositing_reference import BACKGROUND_WEIGHT, attenuation, softras_reach
+from dr_kfs.rendering._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering.fragments import Fragments
 from dr_kfs.rendering.softras import RasterizedViews
@@ -225,12 +226,7 @@ def _backward(ctx, grad_image, grad_alpha, grad_depth, *_):  # type: ignore[no-u
     return None, None, *gradients, None, None
 
 
-def _refuse_second_derivative(ctx, *_):  # type: ignore[no-untyped-def]
-    raise RuntimeError(
-        "composite_translucent is differentiable once: its gradient was asked for a gradient. Leave out "
-        "create_graph=True."
-    )
-
-
 _composite_translucent.register_autograd(_backward, setup_context=_setup_context)
-_composite_translucent_backward.register_autograd(_refuse_second_derivative)
+_composite_translucent_backward.register_autograd(
+    refuse_second_derivative("composite_translucent", "Leave out create_graph=True.")
+)

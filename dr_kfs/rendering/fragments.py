@@ -28,6 +28,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dr_kfs.rendering import _fragments_launch as launch
+from dr_kfs.rendering._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering._share_reference import dense_shares
 from dr_kfs.rendering._softras_reference import dense_fragments, pixel_centres
 
@@ -202,12 +203,9 @@ def _backward(ctx, grad_depth, grad_shade, grad_signed, grad_share, *_):  # type
     return grad_ndc, grad_shade, None, None, None, None
 
 
-def _refuse_second_derivative(ctx, *_):  # type: ignore[no-untyped-def]
-    raise RuntimeError(
-        "soft_fragments is differentiable once: its gradient was asked for a gradient. Leave out create_graph=True, or "
-        'use backend="reference", which is plain PyTorch.'
-    )
-
-
 _soft_fragments.register_autograd(_backward, setup_context=_setup_context)
-_soft_fragments_backward.register_autograd(_refuse_second_derivative)
+_soft_fragments_backward.register_autograd(
+    refuse_second_derivative(
+        "soft_fragments", 'Leave out create_graph=True, or use backend="reference", which is plain PyTorch.'
+    )
+)

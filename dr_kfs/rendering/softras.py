@@ -34,6 +34,7 @@ from torch import Tensor
 
 from dr_kfs.rendering import _softras_launch as launch
 from dr_kfs.rendering import _softras_reference as reference
+from dr_kfs.rendering._kernel_launch import refuse_second_derivative
 
 Backend = Literal["warp", "reference", "pytorch3d"]
 
@@ -192,13 +193,8 @@ def _backward(ctx, grad_image, grad_alpha, grad_depth, *_):  # type: ignore[no-u
 
 
 _soft_rasterize.register_autograd(_backward, setup_context=_setup_context)
-
-
-def _refuse_second_derivative(ctx, *grads):  # type: ignore[no-untyped-def]
-    raise RuntimeError(
-        "soft_rasterize is differentiable once: its gradient was asked for a gradient. Leave out create_graph=True, or "
-        'use backend="reference", which is plain PyTorch.'
+_soft_rasterize_backward.register_autograd(
+    refuse_second_derivative(
+        "soft_rasterize", 'Leave out create_graph=True, or use backend="reference", which is plain PyTorch.'
     )
-
-
-_soft_rasterize_backward.register_autograd(_refuse_second_derivative)
+)

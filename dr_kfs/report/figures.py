@@ -15,6 +15,7 @@ from dr_kfs.descriptors import PatchScales
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Meshes, bounding_frame, normalize
 from dr_kfs.rendering import Cameras, Views
+from dr_kfs.rendering.cameras import check_views
 from dr_kfs.report.sheets import Tile, contact_sheet, save_image, tile_rows
 from dr_kfs.report.view_names import view_names, view_rows
 
@@ -43,9 +44,8 @@ def comparison_sheet(
     """Where two shapes differ: views, PoI maps, and what each patch adds to the distance, laid over the views.
 
     The error of a pixel is the mean of `w_i d_i / sum_i w_i` over the patches that hold it, summed over the scales; the
-    PoI maps are those of the first scale. One colour scale serves
-    both directions and all views of the sheet. A side that was a `ShapeCode` has no pictures: its error is laid over
-    black.
+    PoI maps are those of the first scale. One colour scale serves both directions and all views of the sheet. A side
+    that was a `ShapeCode` has no pictures: its error is laid over black.
 
     Args:
         comparison: of B pairs.
@@ -57,7 +57,7 @@ def comparison_sheet(
     """
     count = comparison.per_view.shape[1]
     chosen = comparison.worst_views(5)[item].tolist() if views is None else list(views)
-    _check_views(chosen, count)
+    check_views(chosen, count)
     names = view_names(_cameras_of(comparison), count)
     values = comparison.per_view[item].tolist()
     captions = [f"{names[view]} ({values[view]:.4f})" for view in chosen]
@@ -136,7 +136,7 @@ def fit_sheet(
     count = len(stages.cameras)
     spread = torch.linspace(0, count - 1, min(6, count)).round().int().tolist()
     chosen = spread if views is None else list(views)
-    _check_views(chosen, count)
+    check_views(chosen, count)
     frame = bounding_frame(list(rows.values())[-1])
     with torch.no_grad():  # a picture has no gradient
         shown = [stages(normalize(meshes, frame), stages.cameras[chosen]).images[0] for meshes in rows.values()]
@@ -176,7 +176,7 @@ def draw_matches(
     """
     if side not in ("predicted", "target"):
         raise ValueError(f'side must be "predicted" or "target", got {side!r}.')
-    _check_views([view], comparison.per_view.shape[1])
+    check_views([view], comparison.per_view.shape[1])
     other: Side = "target" if side == "predicted" else "predicted"
     left, right = _images_of(_seen(comparison, side)), _images_of(_seen(comparison, other))
     if left is None or right is None:
@@ -322,8 +322,3 @@ def _full_size(poi: Tensor, images: Tensor) -> Tensor:
 def _cameras_of(comparison: Comparison) -> dict[str, Any]:
     renderer: Any = comparison.settings.get("renderer", {})
     return renderer.get("cameras", {})
-
-
-def _check_views(views: Sequence[int], count: int) -> None:
-    if not views or not all(0 <= view < count for view in views):
-        raise ValueError(f"views must name views of the rig, 0 to {count - 1}, got {list(views)}.")

@@ -22,6 +22,7 @@ from dr_kfs.datasets import generate
 from dr_kfs.descriptors import HardNetDescriptor
 from dr_kfs.descriptors.patches import normalize_patches
 from dr_kfs.keypoints import GHHDetector
+from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.descriptor_data import VIEWS, Triplets, shape_triplets
 from dr_kfs.training.scores import FAMILIES, average_precision, fpr_at_95_recall
 from dr_kfs.training.train_detector import HELD_OUT
@@ -87,14 +88,8 @@ def fit(
     network = HardNet(pretrained=False).train()
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
-    first = 0
-    if checkpoint is not None and checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        generator.set_state(state["generator"])
-        first = int(state["step"])
+    state = TrainingState(network, optimizer, schedule, checkpoint, generator)
+    if first := state.resume():
         console.print(f"resumed at step {first}")
     network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's stub lacks it
     for step in track(range(first, steps), description="training", console=console):
@@ -114,15 +109,7 @@ def fit(
         schedule.step()
         if step % 50 == 0 or step == steps - 1:
             console.print(f"step {step}: loss {loss.item():.4f}")
-            if checkpoint is not None:
-                state = {
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "generator": generator.get_state(),
-                    "step": step + 1,
-                }
-                torch.save(state, checkpoint)
+            state.save(step + 1)
     return network.eval()
 
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from dr_kfs.descriptors import PatchScales, extract_patches, normalize_patches
 from dr_kfs.keypoints import GHHDetector
+from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.structure_data import TARGET, Change, EditedViews, collect
 from dr_kfs.training.structure_loss import (
     MILD,
@@ -146,13 +147,8 @@ def fit(
     describe = DescribedPatches(network, detector)
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
-    first = 0
-    if checkpoint is not None and checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first = int(state["step"])
+    state = TrainingState(network, optimizer, schedule, checkpoint)
+    if first := state.resume():
         console.print(f"resumed at step {first}")
     recent: list[float] = []
     for step in track(range(first, steps), description="training", console=console):
@@ -172,14 +168,7 @@ def fit(
             if log is not None:
                 with log.open("a", encoding="utf-8") as file:
                     file.write(json.dumps({"step": step + 1, "loss": round(mean, 5)}) + "\n")
-            if checkpoint is not None:
-                state = {
-                    "network": network.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "step": step + 1,
-                }
-                torch.save(state, checkpoint)
+            state.save(step + 1)
 
 
 def main(

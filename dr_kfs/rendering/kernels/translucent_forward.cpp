@@ -22,8 +22,8 @@ auto sort_by_depth = [&](int start, int n) {
     }
 };
 
-// F and L of the n sorted fragments, eight at a time. A block's lanes behind its last are those of the next block, which
-// writes them again.
+// F and L of the n sorted fragments, eight at a time, and 0 behind them. A block's lanes behind its last are those of the
+// next block, which writes them again.
 auto find_layers = [&](int n) {
     int passed = 0;  // up to which everything lies clearly in front
     float passed_tau = 0.0f;
@@ -38,6 +38,7 @@ auto find_layers = [&](int n) {
         store(f + block.first, in_front);
         store(own + block.first, beside);
     }
+    for (int k = n; k < n + 7; k++) f[k] = own[k] = 0.0f;
 };
 
 for (int pixel = first_pixel; pixel < last_pixel; pixel++) {

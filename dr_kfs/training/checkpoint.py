@@ -1,0 +1,50 @@
+"""The state of a training run, so that it can be stopped and started again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+__all__ = ["TrainingState"]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a run consists of beside its data, and the file that keeps it."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    path: Path | None
+    """None: nothing is kept."""
+    generator: torch.Generator | None = None
+    """Of the draws of the steps, if one serves them all."""
+
+    def resume(self) -> int:
+        """Take up what the file holds; the step to go on with, 0 without a file."""
+        if self.path is None or not self.path.is_file():
+            return 0
+        state = torch.load(self.path, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.generator is not None:
+            self.generator.set_state(state["generator"])
+        return int(state["step"])
+
+    def save(self, step: int) -> None:
+        """Keep the state before a step."""
+        if self.path is None:
+            return
+        state = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": step,
+        }
+        if self.generator is not None:
+            state["generator"] = self.generator.get_state()
+        torch.save(state, self.path)
