@@ -10,6 +10,7 @@ near as 95 % of the matching ones; lower is better.
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
@@ -96,7 +97,7 @@ def main(
     """Score descriptors on patches of families that no training has seen, and on photographs."""
     if split not in HELD_OUT:
         raise typer.BadParameter(f"is one of {', '.join(HELD_OUT)}, not {split}", param_hint="--split")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     data = held_out_triplets(split, shapes, GHHDetector(detector), seed=seed, console=console)  # type: ignore[arg-type]
     photographs = photograph_pairs(HOMOGRAPHIES, generator=torch.Generator().manual_seed(seed))
     scores: dict[str, dict[str, float]] = {}

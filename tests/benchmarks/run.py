@@ -35,7 +35,7 @@ OUTPUTS = Path(__file__).resolve().parents[2] / "outputs" / "bench"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; the exit status is 1 if a case failed, 130 after Ctrl-C."""
     options, chosen = _options(arguments)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     machine = machine_facts(options.device)
     rows = _rows_so_far(options.json, machine) if options.resume else {}
     if _load() > 0.5:

@@ -10,6 +10,7 @@ are kept as they come: after Ctrl-C the same command goes on.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -202,7 +203,7 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the table.")] = None,
 ) -> None:
     """Audit each setting and print what changed."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 110)
     if preset not in get_args(Preset):
         raise typer.BadParameter(f"is one of {', '.join(PRESETS)}, not {preset}", param_hint="--preset")
     known = variants(preset)  # type: ignore[arg-type]
