@@ -1,0 +1,34 @@
+"""Rows of an experiment in a JSON file: written as they come, and gone on with after a stop."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def rows_so_far(path: Path, settings: dict[str, Any], *, resume: bool) -> list[Row]:
+    """The rows of an earlier run with the same settings; none without `resume`.
+
+    Raises:
+        SystemExit: the file was made with other settings, and would mix what cannot be compared.
+    """
+    if not resume or not path.is_file():
+        return []
+    report = json.loads(path.read_text("utf-8"))
+    ours = json.loads(json.dumps(settings))
+    differing = sorted(name for name in {*ours, *report["settings"]} if report["settings"].get(name) != ours.get(name))
+    if differing:
+        raise SystemExit(f"{path} was made with another {', '.join(differing)}: start anew without --resume.")
+    return report["rows"]
+
+
+def write_rows(path: Path, settings: dict[str, Any], rows: list[Row]) -> None:
+    """In one step: a half-written file never replaces a whole one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    report = {"settings": settings, "rows": rows}
+    partial.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", "utf-8")
+    partial.replace(path)
