@@ -154,7 +154,7 @@ class TestTraining:
         assert not torch.equal(other["coarse.0.weight"], states[0]["coarse.0.weight"])
 
     def test_training_brings_the_loss_down(self, completion: ModuleType, setup, data) -> None:
-        longer = completion.TrainingSetup(**{**vars(setup), "steps": 40})
+        longer = completion.TrainingSetup(**{**vars(setup), "steps": 25})
         before = completion.measure(completion.initial_network(0), data, longer)["chamfer"]
         for name in completion.MAIN:
             after = completion.measure(completion.train_network(name, 0, data, longer), data, longer)["chamfer"]

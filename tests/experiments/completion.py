@@ -67,7 +67,7 @@ class TrainingSetup:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train, measure, print; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = Console(width=None if sys.stdout.isatty() else 130)
     setup = TrainingSetup(**{name: value for name, value in vars(options).items() if name in asdict(TrainingSetup())})
     settings = {"setup": asdict(setup), "device": options.device, "torch": torch.__version__}
     rows = rows_so_far(options.json, settings, resume=options.resume)

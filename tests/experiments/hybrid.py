@@ -5,9 +5,9 @@
 
 DR-KFS and QAL together are balanced in six ways. All objectives get equal steps of one optimiser. Measured are the
 default DR-KFS distance, Chamfer distance (`occnet-l1`: mean of the two mean distances, not squared), F1@tau and normal
-consistency, in units of the target's diagonal.
+consistency, in units of the target's diagonal. Steps, rate and smoothing were chosen on two other shapes.
 
-The rule for the default `balance` of `HybridLoss`, set down before the first run: of those that need no help from the
+The rule for the default `balance` of `HybridLoss`, set down before the first of these fits: of those that need no help from the
 caller ("uncertainty" and "gradnorm" do nothing unless an optimiser gets their parameters, a schedule needs the number
 of steps), the one of the best mean rank over the four measures.
 """
@@ -46,7 +46,7 @@ SHOWN_VIEW = 9
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, measure, print; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 110)
+    console = Console(width=None if sys.stdout.isatty() else 130)
     setup = FitSetup(**{name: value for name, value in vars(options).items() if name in asdict(FitSetup())})
     settings = {"setup": asdict(setup), "device": options.device, "torch": torch.__version__}
     rows = rows_so_far(options.json, settings, resume=options.resume)
@@ -151,7 +151,7 @@ def _print_report(console: Console, rows: list[Row], whole: list[Shape]) -> None
         return
     table = Table(box=SIMPLE_HEAD, title=f"minus {REFERENCE}, paired by shape: mean and 95 % bootstrap interval")
     for name in ("objective", *MEASURES):
-        table.add_column(name, justify="left" if name == "objective" else "right")
+        table.add_column(name, justify="left" if name == "objective" else "right", no_wrap=True)
     for name in ranks:
         cells = []
         for m in MEASURES:
@@ -167,9 +167,9 @@ def _print_report(console: Console, rows: list[Row], whole: list[Shape]) -> None
 
 
 def _sheet(rows: list[Row], whole: list[Shape], folder: Path) -> np.ndarray:
-    """Fits as rows, up to seven shapes as columns, the targets at the bottom."""
-    shown = whole[:7]
-    renderer = dr_kfs.SoftRenderer(image_size=96, cameras=dr_kfs.hemisphere_rig()[[SHOWN_VIEW]])
+    """Fits as rows, up to six shapes as columns, the targets at the bottom."""
+    shown = whole[:6]
+    renderer = dr_kfs.SoftRenderer(image_size=80, cameras=dr_kfs.hemisphere_rig()[[SHOWN_VIEW]])
     places = {((row["family"], row["seed"]), row["objective"]): folder / row["mesh"] for row in rows}
     labels = [name for name in values_of(rows, whole) if name != "sphere"]
     sheet = [[dr_kfs.load_meshes(places[shape, name]) for shape in shown] for name in labels]
