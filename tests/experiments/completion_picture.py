@@ -61,7 +61,7 @@ def _draw_split(panel: Any, rows: list[Row]) -> None:
     others = [(row["spurious"], row["coverage"]) for row in rows if row["loss"] in ABLATION]
     if others:
         panel.scatter(
-            *zip(*others, strict=True), s=22, color=GREY, marker="x", label="QAL, eps and omega varied (seed 0)"
+            *zip(*others, strict=True), s=22, color=GREY, marker="x", label="QAL, other eps, omega; scheduled (seed 0)"
         )
 
 

@@ -7,9 +7,9 @@ DR-KFS and QAL together are balanced in six ways. All objectives get equal steps
 default DR-KFS distance, Chamfer distance (`occnet-l1`: mean of the two mean distances, not squared), F1@tau and normal
 consistency, in units of the target's diagonal. Steps, rate and smoothing were chosen on two other shapes.
 
-The rule for the default `balance` of `HybridLoss`, set down before the first of these fits: of those that need no help from the
-caller ("uncertainty" and "gradnorm" do nothing unless an optimiser gets their parameters, a schedule needs the number
-of steps), the one of the best mean rank over the four measures.
+The rule for the default `balance` of `HybridLoss`, set down before the first of these fits: of those that need no help
+from the caller ("uncertainty" and "gradnorm" do nothing unless an optimiser gets their parameters, a schedule needs the
+number of steps), the one of the best mean rank over the four measures.
 """
 
 from __future__ import annotations
