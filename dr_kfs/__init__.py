@@ -40,6 +40,7 @@ from dr_kfs.losses import ChamferLoss, HybridLoss, QALLoss
 from dr_kfs.matching import LocalizedMatcher
 from dr_kfs.rendering import Cameras, Lighting, SoftRenderer, hemisphere_rig
 from dr_kfs.shape_code import ShapeCode
+from dr_kfs.voxel_fitting import VoxelFit, VoxelFitSettings, VoxelForm
 
 __all__ = [
     "Cameras",
@@ -60,6 +61,9 @@ __all__ = [
     "ShapeCode",
     "SoftRenderer",
     "SoftSurface",
+    "VoxelFit",
+    "VoxelFitSettings",
+    "VoxelForm",
     "VoxelGrid",
     "__version__",
     "bounding_frame",

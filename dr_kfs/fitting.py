@@ -56,7 +56,7 @@ class FitSettings:
     """Of the choice of views."""
 
 
-def _in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
+def in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
     # Small views have no room for the larger scales.
     scales = [factor for factor in stages.scales.factors if renderer.image_size // factor >= PATCH_SIZE]
     return DRKFSLoss(
@@ -133,12 +133,12 @@ class MeshFit:
         self.template = normalize(template.to(target.device, target.dtype)).detach()
         self.target = normalize(target, self.frame).detach()
         # Both meshes live in the unit frame here, so the losses must not normalise again.
-        self.loss = _in_unit_frame(stages, stages.renderer)
+        self.loss = in_unit_frame(stages, stages.renderer)
         self.full = _Level(self.loss, self.target)
         self.levels = [
             self.full
             if size == stages.renderer.image_size
-            else _Level(_in_unit_frame(stages, stages.renderer.resized(size)), self.target)
+            else _Level(in_unit_frame(stages, stages.renderer.resized(size)), self.target)
             for size in self.settings.resolutions
         ]
         self.vertices = self.template.vertices.clone().requires_grad_()
