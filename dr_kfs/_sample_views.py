@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -40,7 +42,7 @@ def doubt_of_points(
 
 
 def hidden_points(
-    points: Float[Tensor, "N 3"], renderer: nn.Module, cameras: Cameras, meshes: Meshes, spacing: float
+    points: Float[Tensor, "N 3"], renderer: Any, cameras: Cameras, meshes: Meshes, spacing: float
 ) -> Bool[Tensor, " N"]:
     """Which points lie behind the surface of one mesh in every view: its insides, and what no view looks into.
 

@@ -223,13 +223,15 @@ class DRKFSLoss(nn.Module):
         )
 
     def step_plan(self, predicted: Shape, target: Shape | None = None) -> StepPlan:
-        """How a step with these shapes is cut up, and about what it adds in memory, before it runs.
+        """How a step with these shapes is cut up, and what it adds; soft surfaces without a target as they stand.
 
         Raises:
             ValueError: not even one view of one shape fits into `max_memory`.
         """
+        if target is not None:
+            return self._plan(*self._in_one_frame(predicted, target))
         ours = accept_side(predicted, "predicted", self.code_settings())
-        return self._plan(ours, ours if target is None else accept_side(target, "target", self.code_settings()))
+        return self._plan(ours, ours)
 
     @property
     def view_count(self) -> int:
@@ -345,6 +347,8 @@ class DRKFSLoss(nn.Module):
     def _plan(self, ours: Side, theirs: Side) -> StepPlan:
         meshes = [side.meshes if isinstance(side, SoftSurface) else side for side in (ours, theirs)]
         faces = [count for side in meshes if isinstance(side, Meshes) for count in side.face_counts]
+        count: Any = getattr(self.renderer, "expected_fragments", lambda side: 0.0)  # another renderer may list none
+        fragments = [count(side) for side in (ours, theirs) if not isinstance(side, ShapeCode)]
         return plan_step(
             batch=len(ours),
             view_count=self.view_count,
@@ -352,6 +356,7 @@ class DRKFSLoss(nn.Module):
             patches=sum(self.scales.counts),
             faces=max(faces, default=0),
             device=device_of(ours),
+            fragments=max(fragments, default=0.0),
             view_chunk=self.view_chunk,
             max_memory=self.max_memory,
         )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from dr_kfs._saved_fit import fingerprint, load_fit, save_fit
 from dr_kfs.descriptors.patches import PATCH_SIZE
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Frame, Meshes, bounding_frame, normalize
@@ -27,7 +26,7 @@ from dr_kfs.rendering import Views
 Objective = Literal["drkfs", "image", "silhouette"]
 OBJECTIVES: tuple[Objective, ...] = ("drkfs", "image", "silhouette")
 CHANNELS: dict[Objective, Channel] = {"image": "shade", "silhouette": "alpha"}
-FORMAT = "dr_kfs.MeshFit/1"
+LAYOUT = "dr_kfs.MeshFit/1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +56,7 @@ class FitSettings:
 
 
 def in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
+    """The same loss with another renderer, for shapes that are in the rig's frame already."""
     # Small views have no room for the larger scales.
     scales = [factor for factor in stages.scales.factors if renderer.image_size // factor >= PATCH_SIZE]
     return DRKFSLoss(
@@ -192,34 +192,19 @@ class MeshFit:
 
     def _identity(self) -> dict[str, object]:
         """What must agree for a saved state to be this fit's."""
-
-        def fingerprint(meshes: Meshes) -> str:
-            digest = hashlib.sha256(meshes.vertices.cpu().numpy().tobytes())
-            digest.update(meshes.faces.cpu().numpy().tobytes())
-            return digest.hexdigest()[:12]
-
         return {
             "objective": self.objective,
             "settings": dataclasses.asdict(self.settings),
-            "template": fingerprint(self.template),
-            "target": fingerprint(self.target),
+            "template": fingerprint(self.template.vertices, self.template.faces),
+            "target": fingerprint(self.target.vertices, self.target.faces),
             "metric": self.loss.settings(),
         }
 
     def save(self, path: str | Path) -> None:
         """Write the state to a `.safetensors` file, in one step (a half-written file never replaces a whole one)."""
-        from safetensors.torch import save_file
-
-        tensors = {"vertices": self.vertices.detach(), "generator": self.generator.get_state()}
+        tensors = {"vertices": self.vertices, "generator": self.generator.get_state()}
         tensors |= {f"descent.{name}": tensor for name, tensor in self.descent.state.items()}
-        metadata = {
-            "format": FORMAT,
-            "identity": json.dumps(self._identity()),
-            "step_count": str(self.step_count),
-        }
-        partial = Path(f"{path}.partial")
-        save_file({name: tensor.cpu().clone().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-        partial.replace(path)
+        save_fit(path, tensors, layout=LAYOUT, identity=self._identity(), step_count=self.step_count)
 
     def restore(self, path: str | Path) -> None:
         """Continue from what `save` wrote.
@@ -228,28 +213,10 @@ class MeshFit:
             FileNotFoundError: no such file.
             ValueError: not a saved fit, or one of another template, target, objective or other settings.
         """
-        from safetensors import SafetensorError, safe_open
-
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"There is no saved fit at {path}.")
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except SafetensorError as error:
-            raise ValueError(f"{path} is not a saved fit, or is truncated: {error}") from error
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"{path} is not a saved fit: its format is {metadata.get('format')!r}.")
-        saved, ours = json.loads(metadata["identity"]), json.loads(json.dumps(self._identity()))
-        differing = [name for name in ours if saved.get(name) != ours[name]]
-        if differing:
-            raise ValueError(
-                f"{path} belongs to another fit: its {', '.join(differing)} differ. Start anew without it."
-            )
+        tensors, self.step_count = load_fit(path, layout=LAYOUT, identity=self._identity())
         with torch.no_grad():  # not a step of the optimisation
             self.vertices.copy_(tensors["vertices"])
         self.generator.set_state(tensors["generator"])
-        self.step_count = int(metadata["step_count"])
         for name, tensor in self.descent.state.items():
             tensor.copy_(tensors[f"descent.{name}"])
 

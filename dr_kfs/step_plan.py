@@ -10,6 +10,11 @@ PIXEL_BYTES = 300
 """Per rendered and detected pixel with its gradient: the rasterizer keeps 13 values, the detector's FFT the rest."""
 FACE_BYTES = 400
 """Per face and view: corners, shades and their gradients."""
+LISTED_FACE_BYTES = 120
+"""The same where the renderer lists fragments: what else a face takes is with them."""
+FRAGMENT_BYTES = 56
+"""Per fragment (face, pixel) of a translucent surface: five values, four of the composite, four gradients, of 4 bytes,
+and what passes. Measured in `tests/test_step_plan.py`."""
 PATCH_BYTES = 900e3
 """Per described patch with its gradient: the outputs of HardNet's convolutions are 459 kB in float32."""
 GPU_BUDGET = 4e9
@@ -38,6 +43,7 @@ def plan_step(
     patches: int,
     faces: int,
     device: torch.device,
+    fragments: float = 0.0,
     view_chunk: int | None = None,
     max_memory: float | None = None,
 ) -> StepPlan:
@@ -50,13 +56,15 @@ def plan_step(
         patches: per view.
         faces: of the largest shape.
         device: where the step runs.
+        fragments: that a view of the largest shape keeps, see `SoftRenderer.expected_fragments`.
         view_chunk: render and describe so many views together, of one shape at a time; None chooses.
         max_memory: what the step may add [bytes]; None is 4 GB on a GPU, and no limit on a CPU.
 
     Raises:
         ValueError: not even one view of one shape fits into `max_memory`, or not `view_chunk` views.
     """
-    render = image_size**2 * PIXEL_BYTES + faces * FACE_BYTES
+    listed = faces * LISTED_FACE_BYTES + fragments * FRAGMENT_BYTES
+    render = image_size**2 * PIXEL_BYTES + (listed if fragments else faces * FACE_BYTES)
     describe = patches * PATCH_BYTES
 
     def memory(shapes: int, views: int, described: int) -> float:

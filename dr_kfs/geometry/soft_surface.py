@@ -133,10 +133,10 @@ def soft_surface(
 
     **What it costs.** A ball in a 64^3 grid has 13,484 triangles in `marching_cubes`. Here it has 18,448 with p = 0.97
     and 0.03 and a least opacity of 0.03, 126,000 with 5 % of the samples explored, and 541,000 when it is blurred over
-    a few samples. A renderer keeps every triangle at every pixel that it covers, which `DRKFSLoss.step_plan` does not
-    count. Haze adds up, too: a ray through 64 cells of p = 0.02 sees more of it than of a shape behind. So keep p
-    low where nothing is known, and below 1 while parts may have to vanish: a face that is surely there hides whether
-    the one behind it is. `examples/04_fit_voxels.py` keeps p within [0.03, 0.97].
+    a few samples. A renderer keeps every triangle at every pixel that it covers, some 56 bytes each, which
+    `DRKFSLoss.step_plan` counts. Haze adds up, too: a ray through 64 cells of p = 0.02 sees more of it than of a shape
+    behind. So keep p low where nothing is known, and below 1 while parts may have to vanish: a face that is surely
+    there hides whether the one behind it is. `VoxelFit` keeps p within [0.025, 0.975], and explores where views differ.
 
     Args:
         grid: B volumes of probabilities or logits.

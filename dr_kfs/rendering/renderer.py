@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +23,8 @@ from dr_kfs.rendering.softras import Backend, RasterizedViews, soft_rasterize
 Coverage = Literal["surface", "softras"]
 DEGENERATE = 1e-7
 """Twice the area over the squared longest edge below which a face is a line or a point, and is not drawn."""
+_COUNTED_VIEWS = 4
+"""Views in which fragments are counted beforehand."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,32 @@ class SoftRenderer(nn.Module):
             alpha=rasterized.alpha.view(shape),
             depth=rasterized.depth.view(shape),
         )
+
+    def expected_fragments(self, meshes: Meshes | SoftSurface) -> float:
+        """About how many fragments (face, pixel) one view of the largest item keeps in memory; see `soft_fragments`.
+
+        A face of projected area a and perimeter p is listed at the pixels whose centres are within its reach r:
+        a + p r + pi r^2 of them on average [px]. The most that any of four views of the rig has counts. 0 for surfaces
+        that are drawn without a list: opaque ones, unless `coverage` is `"softras"`.
+
+        Args:
+            meshes: B shapes, in the rig's frame.
+        """
+        if self.coverage == "surface" and not isinstance(meshes, SoftSurface):
+            return 0.0
+        radius = softras_reach(self.sigma) if self.coverage == "softras" else surface_reach(self.sigma)
+        meshes = meshes.meshes if isinstance(meshes, SoftSurface) else meshes
+        step = max(1, len(self.cameras) // _COUNTED_VIEWS)
+        cameras = self.cameras[::step].to(meshes.device, meshes.dtype)
+        counts = [0.0]
+        with torch.no_grad():  # a number of bytes has no gradient
+            for view in range(len(cameras)):
+                corners = cameras[view].project(meshes.vertices)[0, :, :2][meshes.faces]
+                edges = corners - corners.roll(1, dims=1)
+                area = (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]).abs() / 2
+                listed = area + radius * edges.norm(dim=-1).sum(1) + math.pi * radius**2
+                counts += [float(part.sum()) for part in listed.split(meshes.face_counts)]
+        return max(counts) * (self.image_size / 2) ** 2  # NDC spans two units
 
     def _rasterize(
         self, face_ndc: Tensor, face_shade: Tensor, counts: list[int], opacity: Tensor | None, cameras: Cameras

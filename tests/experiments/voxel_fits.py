@@ -4,8 +4,8 @@
     python tests/experiments/voxel_fits.py --shapes 2 --starts missing      # a part of it
     python tests/experiments/voxel_fits.py --resume                         # go on after Ctrl-C
 
-A start is the target blurred over 3 samples twice, or with a limb missing, or with a limb too many. The fits see views of
-the target, and nothing else. Rows are written after every fit, and the fitted grids beside them.
+A start is the target blurred over 3 samples twice, with a limb missing, or with a limb too many. The fits see views
+of the target, and nothing else. Rows are written after every fit, and the fitted grids beside them.
 """
 
 from __future__ import annotations

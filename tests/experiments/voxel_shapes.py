@@ -1,4 +1,4 @@
-"""Ten shapes of five families with a limb each, as voxels: what is fitted, where fits start, and how they are scored."""
+"""Ten shapes of five families with a limb each, as voxels: what is fitted, where fits start, how they are scored."""
 
 from __future__ import annotations
 
@@ -105,9 +105,7 @@ def foreign_limb(whole: Bool[Tensor, "G G G"], limb: Bool[Tensor, "G G G"]) -> B
     raise ValueError(f"A limb of {len(place)} samples fits nowhere beside itself in a grid of {tuple(whole.shape)}.")
 
 
-def score(
-    start: str, before: dr_kfs.VoxelGrid, after: dr_kfs.VoxelGrid, scored: Bool[Tensor, "G G G"]
-) -> float:
+def score(start: str, before: dr_kfs.VoxelGrid, after: dr_kfs.VoxelGrid, scored: Bool[Tensor, "G G G"]) -> float:
     """What a fit has made of the samples that it is scored on.
 
     Grids are read as solids, as the targets were made: inside is above 0.5, or enclosed by that.
