@@ -71,7 +71,7 @@ class VoxelFitSettings:
     drkfs: float = 1e-3
     """Weight of DR-KFS. It costs more than all else, and one view of it per step is a noisy direction."""
     drkfs_every: int = 8
-    """DR-KFS is taken in every so manieth step, of the first view drawn; not in exploring steps."""
+    """DR-KFS is taken once in so many steps, of the first view drawn; not in exploring steps."""
     learning_rate: float = 0.15
     """Largest change of a probability per step, at the start [1]; falls to a hundredth by the end (cosine)."""
     exploring_rate: float = 0.25
@@ -225,7 +225,7 @@ class VoxelFit:
     def _descend(self, gradient: Float[Tensor, "1 X Y Z"]) -> None:
         """A step of Adam."""
         explored = self.settings.exploring_steps if self.form == "soft" else 0
-        count = self.step_count + 1 - min(explored, self.settings.steps)
+        count = self.step_count + 1 - explored
         self.mean.lerp_(gradient, 1 - _BETAS[0])
         self.square.lerp_(gradient.square(), 1 - _BETAS[1])
         mean, square = self.mean / (1 - _BETAS[0] ** count), self.square / (1 - _BETAS[1] ** count)

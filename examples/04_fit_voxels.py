@@ -1,6 +1,6 @@
 """Fit a voxel grid to the pictures of a chair: a leg is missing, a part is too many, or all is blurred.
 
-    python examples/04_fit_voxels.py     (about 3 minutes on 2 cores; writes outputs/fit_voxels.png)
+    python examples/04_fit_voxels.py     (about 2 minutes on a core; writes outputs/fit_voxels.png)
 
 Each start is fitted twice by `VoxelFit`: `"soft"`, which first lets parts appear, and `"hard"`, through marching cubes
 alone. There is no supervision but views of the target: shade, silhouette and DR-KFS. Results are measured as marching

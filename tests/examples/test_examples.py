@@ -66,7 +66,7 @@ def test_train_step(run_example):
 
 def test_fit_voxels(run_example, tmp_path: Path):
     """One start that the soft form alone can mend; a few steps do not finish it."""
-    output = run_example("04_fit_voxels.py", GRID=14, STEPS=20, VIEWS=4, IMAGE=48, STARTS="missing")
+    output = run_example("04_fit_voxels.py", GRID=14, STEPS=24, VIEWS=4, IMAGE=48, STARTS="missing")
     grown = {form: float(value) for form, value in re.findall(r"missing +(\w+): .* with the part ([\d.]+)", output)}
     assert grown.keys() == {"start", "soft", "hard"}
     assert grown["start"] == 0.0
