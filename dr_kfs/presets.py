@@ -38,9 +38,9 @@ PRESETS: dict[Preset, PresetSettings] = {
     ),
     "structure": PresetSettings(
         descriptor="hardnet-structure",
-        scales=(1, 2, 4),
-        about="patches at three scales, and a descriptor that was trained on the distance itself: a part that is "
-        "missing costs more, one of another shape less",
+        scales=(2, 4),
+        about="patches that span 64 and 128 px, and a descriptor that was trained on the distance itself: a part that "
+        "is missing costs more, one of another shape less; chosen by tests/experiments/ablation.py",
     ),
 }
 

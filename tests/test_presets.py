@@ -16,7 +16,7 @@ class TestPresets:
     def test_a_preset_sets_weights_and_scales(self):
         loss = DRKFSLoss.from_preset("structure", reduction="none")
         assert loss.preset == "structure"
-        assert loss.scales.factors == (1, 2, 4)
+        assert loss.scales.factors == (2, 4)
         assert loss.descriptor.weights == "hardnet-structure"
 
     def test_the_paper_s_descriptor_is_not_replaced_in_silence(self, monkeypatch, tmp_path):
@@ -53,4 +53,4 @@ class TestNames:
 
     def test_neither_weights_nor_scales_alone_make_a_preset(self):
         assert preset_name("hardnet-structure", (1,)) == "custom"
-        assert preset_name("hardnet-structure", (1, 2, 4)) == "structure"
+        assert preset_name("hardnet-structure", (2, 4)) == "structure"

@@ -30,7 +30,7 @@ class TestCompare:
         settings = json.loads(outcome.output)["settings"]
         assert settings["preset"] == "structure"
         assert settings["descriptor"]["weights"] == "hardnet-structure"
-        assert settings["patches"]["scales"] == [1, 2, 4]
+        assert settings["patches"]["scales"] == [2, 4]
 
     @pytest.mark.parametrize(
         ("options", "message"),
