@@ -200,18 +200,21 @@ def _table(rows: Sequence[Row]) -> Table:
 
 
 def _draw(rows: Sequence[Row], options: argparse.Namespace) -> None:
-    """The first shape of each start: start, soft, hard, target."""
+    """Three fits that are there in both forms, of other starts and shapes where there are some."""
     renderer = dr_kfs.SoftRenderer(image_size=192, sigma=2e-5)
+    by_key = {(row.start, row.number, row.form): row for row in rows}
+    complete = {
+        start: [n for n in range(len(LIMBS)) if all((start, n, form) in by_key for form in FORMS)] for start in STARTS
+    }
+    complete = {start: numbers for start, numbers in complete.items() if numbers}
+    chosen = [(start, numbers[min(place, len(numbers) - 1)]) for place, (start, numbers) in enumerate(complete.items())]
+    if len(complete) == 1:
+        chosen = [(start, number) for start, numbers in complete.items() for number in numbers[:3]]
     pictures, labels = [], []
-    for place, start in enumerate(STARTS):
-        both = {(row.number, row.form): row for row in rows if row.start == start}
-        numbers = sorted({n for n, _ in both if all((n, form) in both for form in FORMS)})
-        if not numbers:
-            continue
-        number = numbers[min(place, len(numbers) - 1)]  # another shape for each start, where there is one
+    for start, number in chosen:
         shape = make_shape(number, options.grid, options.seed)
         grids = [shape.start(start)[0]]
-        grids += [dr_kfs.load_voxels(_grid_path(both[number, form], options.json)) for form in FORMS]
+        grids += [dr_kfs.load_voxels(_grid_path(by_key[start, number, form], options.json)) for form in FORMS]
         frame = dr_kfs.bounding_frame(shape.target)
         meshes = [*(dr_kfs.marching_cubes(grid) for grid in grids), shape.target]
         with torch.no_grad():  # a picture has no gradient
