@@ -2,7 +2,9 @@
 
     python examples/02_fit_mesh.py       (about 5 minutes on 2 cores; writes outputs/fit_mesh.obj and .png)
 
-The same from the command line, with checkpoints: dr-kfs fit chair.obj -o fit_mesh.obj
+The same from the command line, with checkpoints: dr-kfs fit chair.obj -o fit_mesh.obj. With another preset as the loss:
+
+    DRKFS_EXAMPLE_PRESET=structure python examples/02_fit_mesh.py
 """
 
 import os
@@ -10,18 +12,21 @@ from pathlib import Path
 
 import dr_kfs
 from dr_kfs.datasets import generate
+from dr_kfs.presets import find_preset
 from dr_kfs.report import fit_sheet, save_image
 
 OUT = Path(os.environ.get("DRKFS_EXAMPLE_OUT", "outputs"))
 STEPS = int(os.environ.get("DRKFS_EXAMPLE_STEPS", "240"))
 VIEWS = int(os.environ.get("DRKFS_EXAMPLE_VIEWS", "25"))
 SUBDIVISIONS = int(os.environ.get("DRKFS_EXAMPLE_SUBDIVISIONS", "4"))  # 2,562 vertices
+PRESET = find_preset(os.environ.get("DRKFS_EXAMPLE_PRESET", "default"))
 
 
 def main() -> None:
     """Fit, and write the mesh and a picture of before, after and target."""
     target = generate("chair", 4, style={"legs": "four", "bars": "box", "arms": "none"}).to_meshes()
-    loss_fn = dr_kfs.DRKFSLoss(renderer=dr_kfs.SoftRenderer(cameras=dr_kfs.hemisphere_rig()[:VIEWS]))
+    renderer = dr_kfs.SoftRenderer(cameras=dr_kfs.hemisphere_rig()[:VIEWS])
+    loss_fn = dr_kfs.DRKFSLoss(renderer=renderer, descriptor=PRESET.descriptor, scales=PRESET.scales)
     fit = dr_kfs.MeshFit(
         dr_kfs.icosphere(SUBDIVISIONS),
         target,
@@ -35,6 +40,10 @@ def main() -> None:
         if fit.step_count % 20 == 0 or fit.done:
             print(f"step {fit.step_count:3d}: " + ", ".join(f"{name} {value:.4f}" for name, value in terms.items()))
     print(f"DR-KFS after: {fit.distance():.4f}")
+    if PRESET != find_preset("default"):
+        judge = dr_kfs.DRKFSLoss(renderer=renderer)
+        values = [judge(mesh, target).item() for mesh in (before, fit.meshes())]
+        print(f"by the default preset: {values[0]:.4f} before, {values[1]:.4f} after")
 
     OUT.mkdir(parents=True, exist_ok=True)
     dr_kfs.save_mesh(fit.meshes(), OUT / "fit_mesh.obj")

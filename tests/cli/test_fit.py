@@ -52,6 +52,7 @@ class TestFit:
         assert load_meshes(output).faces.shape == load_meshes(files["broken"]).faces.shape
 
     def test_ctrl_c_and_resume(self, dr_kfs_command, files, tmp_path, ctrl_c_in_step):
+        handler = signal.getsignal(signal.SIGINT)
         whole, output = tmp_path / "whole.obj", tmp_path / "fitted.obj"
         checkpoint = tmp_path / "fitted.fit.safetensors"
         assert dr_kfs_command("fit", files["table"], "-o", whole, *OPTIONS).code == 0
@@ -60,7 +61,7 @@ class TestFit:
         outcome = dr_kfs_command("fit", files["table"], "-o", output, *OPTIONS)
         assert outcome.code == 130
         assert f"stopped after step 2 of 4, saved as {checkpoint}; --resume continues" in outcome.error
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is handler
         assert not output.exists()
 
         again = dr_kfs_command("fit", files["table"], "-o", output, *OPTIONS)
@@ -82,7 +83,7 @@ class TestFit:
         ctrl_c_in_step(1, times=2)
         outcome = dr_kfs_command("fit", files["table"], "-o", tmp_path / "fitted.obj", *OPTIONS)
         assert outcome.code == 130
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is handler
         assert not list(tmp_path.iterdir())
 
     def test_saves_as_it_goes(self, dr_kfs_command, files, tmp_path, monkeypatch, ctrl_c_in_step):

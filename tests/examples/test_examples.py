@@ -58,6 +58,15 @@ def test_fit_mesh(run_example, tmp_path: Path):
     assert (tmp_path / "fit_mesh.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_fit_mesh_through_another_preset(run_example):
+    """What the default says of it stands beside what the loss itself says."""
+    output = run_example("02_fit_mesh.py", VIEWS=1, STEPS=1, SUBDIVISIONS=1, PRESET="structure")
+    own = re.findall(r"DR-KFS \w+: ([\d.]+)", output)
+    default = re.search(r"by the default preset: ([\d.]+) before, ([\d.]+) after", output)
+    assert default is not None
+    assert own != list(default.groups())
+
+
 def test_train_step(run_example):
     losses = [float(value) for value in re.findall(r"loss ([\d.]+)", run_example("03_train_step.py", VIEWS=1, STEPS=3))]
     assert len(losses) == 3
