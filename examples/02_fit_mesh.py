@@ -40,7 +40,7 @@ def main() -> None:
         if fit.step_count % 20 == 0 or fit.done:
             print(f"step {fit.step_count:3d}: " + ", ".join(f"{name} {value:.4f}" for name, value in terms.items()))
     print(f"DR-KFS after: {fit.distance():.4f}")
-    if PRESET != find_preset("default"):
+    if find_preset("default") != PRESET:
         judge = dr_kfs.DRKFSLoss(renderer=renderer)
         values = [judge(mesh, target).item() for mesh in (before, fit.meshes())]
         print(f"by the default preset: {values[0]:.4f} before, {values[1]:.4f} after")
