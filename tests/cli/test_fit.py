@@ -80,6 +80,7 @@ class TestFit:
         torch.testing.assert_close(load_meshes(output).vertices, load_meshes(whole).vertices, atol=1e-3, rtol=0)
 
     def test_a_second_ctrl_c_ends_at_once(self, dr_kfs_command, files, tmp_path, ctrl_c_in_step):
+        handler = signal.getsignal(signal.SIGINT)
         ctrl_c_in_step(1, times=2)
         outcome = dr_kfs_command("fit", files["table"], "-o", tmp_path / "fitted.obj", *OPTIONS)
         assert outcome.code == 130
