@@ -11,7 +11,6 @@ a few steps:
 """
 
 import os
-import resource
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -75,7 +74,11 @@ def start_as_ball(field: Field) -> None:
 
 
 def peak_memory() -> float:
-    """The most memory that this process has had [MB]."""
+    """The most memory that this process has had [MB]; not a number on Windows, which keeps no such record."""
+    if sys.platform == "win32":
+        return float("nan")
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, kB elsewhere
 

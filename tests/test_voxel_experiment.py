@@ -33,7 +33,7 @@ class TestCommand:
         stages = dr_kfs.DRKFSLoss(renderer=renderer)
         monkeypatch.setattr(experiment.dr_kfs, "DRKFSLoss", lambda: stages)
         assert experiment.main(tiny(tmp_path, "--forms", "hard")) == 0
-        (row,) = json.loads((tmp_path / "a.json").read_text("utf-8"))
+        (row,) = json.loads((tmp_path / "a.json").read_text("utf-8"))["rows"]
         assert (row["number"], row["seed"], row["grid"], row["form"]) == (0, 21_000, 12, "hard")
         assert row["before"] > 0
         assert "0 of 1" in capsys.readouterr().out
@@ -44,7 +44,7 @@ class TestCommand:
         picture = tmp_path / "a.png"
         assert experiment.main(tiny(tmp_path, "--forms", "soft,hard", "--resume", "--picture", str(picture))) == 0
         assert made == ["soft"]
-        rows = json.loads((tmp_path / "a.json").read_text("utf-8"))
+        rows = json.loads((tmp_path / "a.json").read_text("utf-8"))["rows"]
         assert [each["form"] for each in rows] == ["hard", "soft"]
         assert rows[0] == row
         with Image.open(picture) as image:

@@ -11,7 +11,6 @@ of the target, and nothing else. Rows are written after every fit, and the fitte
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from experiment_rows import rows_so_far, write_rows
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -69,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the fits; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
     console = Console()
-    rows = {row.key: row for row in _read(options.json)} if options.resume else {}
+    metric = {"metric": dr_kfs.DRKFSLoss().settings()}
+    known = [Row(**row) for row in rows_so_far(options.json, metric, resume=options.resume)]
+    rows = {row.key: row for row in known}
     status = 0
     try:
         for number in range(options.shapes):
@@ -151,7 +153,7 @@ def _fit_shape(number: int, options: argparse.Namespace, rows: dict[tuple[object
             )
             rows[key] = row
             dr_kfs.save_voxels(fit.volume(), _grid_path(row, options.json))
-            _write(rows, options.json)
+            write_rows(options.json, {"metric": stages.settings()}, [asdict(each) for each in rows.values()])
             console.print(
                 f"{row.shape} {start} {form}: DR-KFS {before:.4f} -> {row.after:.4f}, score {row.score:.2f}, "
                 f"{seconds:.0f} s",
@@ -162,17 +164,6 @@ def _fit_shape(number: int, options: argparse.Namespace, rows: dict[tuple[object
 def _grid_path(row: Row, rows: Path) -> Path:
     rows.parent.mkdir(parents=True, exist_ok=True)
     return rows.parent / f"{row.grid}-{row.seed}-{row.steps}-{row.start}-{row.form}.npz"
-
-
-def _write(rows: dict[tuple[object, ...], Row], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(json.dumps([asdict(row) for row in rows.values()], indent=1), "utf-8")
-    partial.replace(path)
-
-
-def _read(path: Path) -> list[Row]:
-    return [Row(**row) for row in json.loads(path.read_text("utf-8"))] if path.exists() else []
 
 
 def _table(rows: Sequence[Row]) -> Table:
