@@ -1,11 +1,11 @@
 """Fit an implicit network, as IM-Net is one, to the pictures of a chair, and say what memory that took.
 
-    python examples/05_implicit.py       (about 10 minutes on 2 cores; writes outputs/implicit.obj and .png)
+    python examples/05_implicit.py       (about 2 minutes on 2 cores; writes outputs/implicit.obj and .png)
 
 The network maps points to logits of being inside. It starts as a ball; from then on there is no supervision but
 views of the target. Every step extracts its surface from 128^3 cells, sampled coarse to fine, and the gradient reaches
-the weights through the points of the surface: nothing of the size of the grid is kept. Memory at other resolutions, in
-a few steps:
+the weights through the points of the surface: nothing of the size of the grid is kept. In these steps seat and back
+form; thin legs that the ball does not reach need `soft_surface` or many more. Memory at other resolutions:
 
     for n in 64 128 256; do DRKFS_EXAMPLE_RESOLUTION=$n DRKFS_EXAMPLE_STEPS=3 python examples/05_implicit.py; done
 """
