@@ -40,10 +40,11 @@ def main() -> None:
         if fit.step_count % 20 == 0 or fit.done:
             print(f"step {fit.step_count:3d}: " + ", ".join(f"{name} {value:.4f}" for name, value in terms.items()))
     print(f"DR-KFS after: {fit.distance():.4f}")
-    if find_preset("default") != PRESET:
-        judge = dr_kfs.DRKFSLoss(renderer=renderer)
+    for name in ("default", "structure"):
+        preset = find_preset(name)
+        judge = dr_kfs.DRKFSLoss(renderer=renderer, descriptor=preset.descriptor, scales=preset.scales)
         values = [judge(mesh, target).item() for mesh in (before, fit.meshes())]
-        print(f"by the default preset: {values[0]:.4f} before, {values[1]:.4f} after")
+        print(f"by the preset {name}: {values[0]:.4f} before, {values[1]:.4f} after")
 
     OUT.mkdir(parents=True, exist_ok=True)
     dr_kfs.save_mesh(fit.meshes(), OUT / "fit_mesh.obj")
