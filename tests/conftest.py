@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import jaxtyping
@@ -36,6 +39,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "cuda" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def modules_of(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Callable[[str], ModuleType]]:
+    """`modules_of("benchmarks")("run")` imports tests/benchmarks/run.py, whose folder is no package."""
+
+    def loader(folder: str) -> Callable[[str], ModuleType]:
+        monkeypatch.syspath_prepend(repository / "tests" / folder)
+        return importlib.import_module
+
+    return loader
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,10 +14,9 @@ ARGUMENTS = ["--settings", "base,radius-0", "--families", "chair", "--shapes", "
 
 
 @pytest.fixture
-def ablation(repository: Path, monkeypatch: pytest.MonkeyPatch):
+def ablation(modules_of, monkeypatch: pytest.MonkeyPatch):
     """The module, whose folder is no package, at one view and two edits."""
-    monkeypatch.syspath_prepend(repository / "tests" / "experiments")
-    module = importlib.import_module("ablation")
+    module = modules_of("experiments")("ablation")
     monkeypatch.setattr(module, "VIEWS", (7,))
     monkeypatch.setattr(module, "EDITS", {"bars-up": (5.0,), "bars-removed": (1.0,)})
     return module

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import subprocess
@@ -24,10 +23,9 @@ def png_size(path: Path) -> tuple[int, int]:
 
 
 @pytest.fixture
-def load(repository: Path, monkeypatch: pytest.MonkeyPatch):
+def load(modules_of):
     """Import a module of the benchmark, whose folder is no package."""
-    monkeypatch.syspath_prepend(repository / "tests" / "benchmarks")
-    return importlib.import_module
+    return modules_of("benchmarks")
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import subprocess
@@ -26,10 +25,9 @@ TINY_FITS += ["--samples", "64", "--measured-size", "32", "--measured-samples", 
 
 
 @pytest.fixture
-def load(repository: Path, monkeypatch: pytest.MonkeyPatch):
+def load(modules_of):
     """Import a module of the experiments, whose folder is no package."""
-    monkeypatch.syspath_prepend(repository / "tests" / "experiments")
-    return importlib.import_module
+    return modules_of("experiments")
 
 
 @pytest.fixture

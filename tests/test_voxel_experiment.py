@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 
@@ -14,10 +13,9 @@ import dr_kfs
 
 
 @pytest.fixture
-def load(repository: Path, monkeypatch: pytest.MonkeyPatch):
+def load(modules_of):
     """Import a module of the experiments, whose folder is no package."""
-    monkeypatch.syspath_prepend(repository / "tests" / "experiments")
-    return importlib.import_module
+    return modules_of("experiments")
 
 
 def tiny(folder: Path, *more: str) -> list[str]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
 from dr_kfs.losses._mesh_topology import at_least_float32, edges_of
+from dr_kfs.losses._point_pairs import root
 from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
 
 __all__ = ["UniformLaplacianLoss", "uniform_laplacian_loss"]
@@ -48,11 +49,7 @@ def uniform_laplacian_loss(
     offset = torch.zeros_like(vertices).index_add(0, start, along).index_add(0, end, -along)
     offset = offset / degree.clamp(min=1)[:, None]
     distance = offset.square().sum(dim=1)
-    if not squared:
-        # The root of 1 stands in for the root of 0, whose gradient is infinite.
-        moved = distance > 0
-        distance = torch.where(moved, torch.where(moved, distance, 1.0).sqrt(), 0.0)
-    return reduce_items(item_mean(distance, meshes.vertex_counts, degree > 0), reduction)
+    return reduce_items(item_mean(distance if squared else root(distance), meshes.vertex_counts, degree > 0), reduction)
 
 
 class UniformLaplacianLoss(nn.Module):

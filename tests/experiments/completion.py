@@ -17,7 +17,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from completion_data import PartialViews, partial_views, shapes_of
 from completion_losses import ABLATION, CURVE, LOSSES, MAIN
 from completion_network import CompactPCN
 from completion_picture import draw
+from experiment_options import add_shared_options, setup_of
 from experiment_rows import Row, rows_so_far, write_rows
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -35,7 +35,6 @@ from torch import Tensor
 from dr_kfs.losses import ChamferLoss, ramp
 from dr_kfs.metrics import point_scores
 
-OUTPUTS = Path(__file__).resolve().parents[2] / "outputs" / "experiments"
 SPLITS = ("known families", "new families")
 MEASURES = ("coverage", "spurious", "f1", "chamfer")
 
@@ -68,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Train, measure, print; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
     console = Console(width=None if sys.stdout.isatty() else 130)
-    setup = TrainingSetup(**{name: value for name, value in vars(options).items() if name in asdict(TrainingSetup())})
+    setup = setup_of(options, TrainingSetup)
     settings = {"setup": asdict(setup), "device": options.device, "torch": torch.__version__}
     rows = rows_so_far(options.json, settings, resume=options.resume)
     jobs = _jobs(options.losses, options.seeds)
@@ -94,12 +93,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--losses", nargs="+", choices=LOSSES, default=tuple(LOSSES), metavar="NAME", help="; ".join(LOSSES))
     add("--seeds", type=int, default=3, help="of the losses in their own settings; %(default)s by default")
-    add("--json", type=Path, default=OUTPUTS / "completion.json", metavar="FILE", help="the rows")
-    add("--picture", type=Path, default=OUTPUTS / "completion.png", metavar="FILE", help="coverage and spurious rate")
-    add("--resume", action="store_true", help="keep what the JSON holds and train what is missing")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="%(default)s by default")
-    for name, value in asdict(TrainingSetup()).items():
-        add(f"--{name.replace('_', '-')}", type=type(value), default=value, help="%(default)s by default")
+    add_shared_options(parser, "completion", TrainingSetup(), rows="the rows", picture="coverage and spurious rate")
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.steps < 1:
         parser.error(f"--seeds and --steps must be at least 1, got {options.seeds} and {options.steps}")

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from experiment_options import add_shared_options, setup_of
 from experiment_rows import Row, rows_so_far, write_rows
 from hybrid_fits import MEASURES, OBJECTIVES, UNAIDED, Fits, FitSetup, Shape, shapes, target_mesh
 from rich.box import SIMPLE_HEAD
@@ -36,7 +37,6 @@ from dr_kfs.audit import bootstrap_mean
 from dr_kfs.report import save_image
 from dr_kfs.report.sheets import contact_sheet
 
-OUTPUTS = Path(__file__).resolve().parents[2] / "outputs" / "experiments"
 REFERENCE = "hybrid fixed"
 FORMATS = {"drkfs": ".3f", "chamfer": ".4f", "f1": ".3f", "normals": ".3f"}
 SHOWN_VIEW = 9
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, measure, print; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
     console = Console(width=None if sys.stdout.isatty() else 130)
-    setup = FitSetup(**{name: value for name, value in vars(options).items() if name in asdict(FitSetup())})
+    setup = setup_of(options, FitSetup)
     settings = {"setup": asdict(setup), "device": options.device, "torch": torch.__version__}
     rows = rows_so_far(options.json, settings, resume=options.resume)
     status = 0
@@ -71,12 +71,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--shapes", type=int, default=20, help="how many targets; %(default)s by default")
     add("--objectives", nargs="+", choices=OBJECTIVES, default=OBJECTIVES, metavar="NAME", help=", ".join(OBJECTIVES))
-    add("--json", type=Path, default=OUTPUTS / "hybrid.json", metavar="FILE", help="the rows; meshes go beside it")
-    add("--picture", type=Path, default=OUTPUTS / "hybrid.png", metavar="FILE", help="some of the fits")
-    add("--resume", action="store_true", help="keep what the JSON holds and fit what is missing")
-    add("--device", choices=("cpu", "cuda"), default="cpu", help="%(default)s by default")
-    for name, value in asdict(FitSetup()).items():
-        add(f"--{name.replace('_', '-')}", type=type(value), default=value, help="%(default)s by default")
+    add_shared_options(parser, "hybrid", FitSetup(), rows="the rows; meshes go beside it", picture="some of the fits")
     options = parser.parse_args(arguments)
     if options.shapes < 1:
         parser.error(f"--shapes must be at least 1, got {options.shapes}")

@@ -69,13 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the fits; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
     console = Console()
-    metric = {"metric": dr_kfs.DRKFSLoss().settings()}
-    known = [Row(**row) for row in rows_so_far(options.json, metric, resume=options.resume)]
+    stages = dr_kfs.DRKFSLoss()
+    settings = {"metric": stages.settings()}
+    known = [Row(**row) for row in rows_so_far(options.json, settings, resume=options.resume)]
     rows = {row.key: row for row in known}
     status = 0
     try:
         for number in range(options.shapes):
-            _fit_shape(number, options, rows, console)
+            _fit_shape(number, options, stages, rows, console)
     except KeyboardInterrupt:
         console.print("Interrupted; --resume goes on from here.")
         status = 130
@@ -115,12 +116,17 @@ def _words(known: Sequence[str]):  # type: ignore[no-untyped-def]
     return parse
 
 
-def _fit_shape(number: int, options: argparse.Namespace, rows: dict[tuple[object, ...], Row], console: Console) -> None:
+def _fit_shape(
+    number: int,
+    options: argparse.Namespace,
+    stages: dr_kfs.DRKFSLoss,
+    rows: dict[tuple[object, ...], Row],
+    console: Console,
+) -> None:
     """All fits of one shape that `rows` does not have yet."""
     settings = dr_kfs.VoxelFitSettings(steps=options.steps)
     shape: VoxelShape | None = None
     code: dr_kfs.ShapeCode | None = None
-    stages = dr_kfs.DRKFSLoss()
     for start in options.starts:
         before = None
         for form in options.forms:
