@@ -1,6 +1,6 @@
 """DR-KFS: a differentiable perceptual distance between 3D shapes, as a training loss and as an evaluation metric.
 
-shape ──► Meshes ──► 25 shaded views ──► PoI maps ──► 225 patches/view ──► 128-D descriptors ──┐
+shape ──► Meshes ──► 25 shaded views ──► PoI maps ──► 58 patches/view ───► 128-D descriptors ──┐
 geometry              rendering           keypoints     descriptors       (mean PoI = weight)  ├─► two-way local
 target ─────────────── the same, once: cached as a ShapeCode ──────────────────────────────────┘   matching ─► loss
 matching, drkfs

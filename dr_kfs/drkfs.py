@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews
 from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, Direction, SeenShape
-from dr_kfs.descriptors import HardNetDescriptor, PatchScales, ViewDescriptor, extract_patches
+from dr_kfs.descriptors import HardNetDescriptor, ViewDescriptor, extract_patches, patch_scales
 from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR, Precision
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
@@ -34,7 +34,7 @@ from dr_kfs.step_plan import StepPlan, plan_step
 class DRKFSLoss(nn.Module):
     """DR-KFS as a loss; `drkfs_distance` is the function, `compare` says where two shapes differ.
 
-    Both shapes are rendered from 25 views, each view becomes a map of keypoint probabilities (PoI), its 225 patches
+    Both shapes are rendered from 25 views, each view becomes maps of keypoint probabilities (PoI), their 58 patches
     become descriptors, and patches are matched with their neighbours in the same view of the other shape, both ways:
 
         Sim_a->b = sum_v [ sum_i w_i min_k mean_D (a_i - b_k)^2 / sum_i w_i ],   w_i = mean PoI of patch i
@@ -57,7 +57,7 @@ class DRKFSLoss(nn.Module):
             weights (`"hardnet-liberty"`); `HardNetDescriptor()`.
         matcher: two (B, V, P, D) to `PatchMatches`; `LocalizedMatcher()`.
         scales: compare the views shrunk by these factors, see `PatchScales`; the distance is the sum over the scales,
-            each term as above. (1,) is the paper's.
+            each term as above. None: patches of a quarter and of half the view, (2, 4) at 256 px. (1,) is the paper's.
         normalize: `"target"` maps both shapes with the target's box (centre to the origin, diagonal to 1), so that a
             value does not depend on units; `"each"` every shape with its own; `"none"` trusts the caller.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per pair).
@@ -78,8 +78,8 @@ class DRKFSLoss(nn.Module):
 
     References:
         Jin, Patil, Xiong, Zhang, "DR-KFS: A Differentiable Visual Similarity Metric for 3D Shape Reconstruction",
-        ECCV 2020, Sec. 3, Eq. 1 and 2. Angles of the views, calibration of the PoI maps, division by `sum_i w_i` and
-        the detached weights are ours; the code says so where it happens.
+        ECCV 2020, Sec. 3, Eq. 1 and 2. The scales, angles of the views, calibration of the PoI maps, division by
+        `sum_i w_i` and the detached weights are ours; the code says so where it happens.
     """
 
     takes = "shapes"
@@ -92,7 +92,7 @@ class DRKFSLoss(nn.Module):
         detector: nn.Module | None = None,
         descriptor: nn.Module | str | None = None,
         matcher: nn.Module | None = None,
-        scales: Sequence[int] = (1,),
+        scales: Sequence[int] | None = None,
         normalize: Normalization = "target",
         reduction: Reduction = "mean",
         view_chunk: int | None = None,
@@ -118,7 +118,7 @@ class DRKFSLoss(nn.Module):
         descriptor = DEFAULT_DESCRIPTOR if descriptor is None else descriptor
         self.descriptor: Any = HardNetDescriptor(descriptor) if isinstance(descriptor, str) else descriptor
         self.matcher: Any = LocalizedMatcher() if matcher is None else matcher
-        self.scales = PatchScales(getattr(self.renderer, "image_size", 256), tuple(scales))
+        self.scales = patch_scales(getattr(self.renderer, "image_size", 256), scales)
         self.normalize: Normalization = normalize
         self.reduction: Reduction = reduction
         if views_per_step is not None and not 1 <= views_per_step <= self.view_count:
@@ -139,17 +139,16 @@ class DRKFSLoss(nn.Module):
         self._blank: tuple[tuple[torch.dtype, torch.device], Tensor] | None = None
 
     @classmethod
-    def from_preset(
-        cls, preset: Preset = "default", *, precision: Precision = "float32", reduction: Reduction = "mean"
-    ) -> DRKFSLoss:
-        """The loss with named settings, which its results carry; see `PRESETS` for what they are.
+    def from_preset(cls, preset: Preset = "default", *, precision: Precision = "float32", **settings: Any) -> DRKFSLoss:
+        """The loss of a preset, which its results name; see `PRESETS`. `settings` are other arguments of the class.
 
         Raises:
             ValueError: an unknown preset, or weights that were not fetched.
         """
         chosen = find_preset(preset)
         descriptor = HardNetDescriptor(chosen.descriptor, precision=precision)
-        return cls(descriptor=descriptor, scales=chosen.scales, reduction=reduction)
+        scales = chosen.scales.resized(getattr(settings.get("renderer"), "image_size", 256))
+        return cls(descriptor=descriptor, scales=scales.factors, **settings)
 
     # -- public ------------------------------------------------------------------------------------------------
 
@@ -258,7 +257,7 @@ class DRKFSLoss(nn.Module):
         """The preset that has these settings, or "custom"."""
         if not self._plain or (self.recall_weight, self.precision_weight) != (1.0, 1.0):
             return "custom"
-        return preset_name(getattr(self.descriptor, "weights", ""), self.scales.factors)
+        return preset_name(getattr(self.descriptor, "weights", ""), self.scales)
 
     # -- the five stages -----------------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from dr_kfs._saved_fit import fingerprint, load_fit, save_fit
-from dr_kfs.descriptors.patches import PATCH_SIZE
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Frame, Meshes, bounding_frame, normalize
 from dr_kfs.large_steps import LargeSteps
@@ -36,8 +35,8 @@ class FitSettings:
     steps: int = 300
     """Gradient steps."""
     resolutions: tuple[int, ...] = (64, 128, 256)
-    """Image sizes that are used one after the other, each for the same number of steps [px]. A 32x32 patch sees a
-    part of the shape at 256 px and most of it at 64: coarse views find the proportions, fine ones the details."""
+    """Image sizes that are used one after the other, each for the same number of steps [px]: coarse views find the
+    proportions, fine ones the details. Patches span the same share of small views, but never less than 32 px."""
     views_per_step: int = 6
     """Views per step at the finest resolution, drawn at random; more, in proportion to the pixels, at coarser ones.
     The objective is scaled to the whole rig."""
@@ -57,10 +56,8 @@ class FitSettings:
 
 def in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
     """The same loss with another renderer, for shapes that are in the rig's frame already."""
-    # Small views have no room for the larger scales.
-    scales = [factor for factor in stages.scales.factors if renderer.image_size // factor >= PATCH_SIZE]
     return DRKFSLoss(
-        scales=scales or (1,),
+        scales=stages.scales.resized(renderer.image_size).factors,
         detach_weights=stages.detach_weights,
         renderer=renderer,
         detector=stages.detector,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
+from dr_kfs.descriptors.patch_scales import DEFAULT_SCALES, PatchScales
 
 __all__ = ["PRESETS", "Preset", "PresetSettings", "find_preset", "preset_name"]
 
-Preset = Literal["default", "paper", "structure"]
+Preset = Literal["default", "fine", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +19,8 @@ class PresetSettings:
 
     descriptor: str
     """HardNet's weights."""
-    scales: tuple[int, ...]
-    """See `PatchScales`."""
+    scales: PatchScales
+    """Of the patches; views of another size have them resized."""
     about: str
     """Where it comes from."""
 
@@ -27,20 +28,20 @@ class PresetSettings:
 PRESETS: dict[Preset, PresetSettings] = {
     "default": PresetSettings(
         descriptor=DEFAULT_DESCRIPTOR,
-        scales=(1,),
-        about="the paper's pipeline with our detector and descriptor, trained on renders",
+        scales=DEFAULT_SCALES,
+        about="what the audit chose: patches that span 64 and 128 px, and a descriptor that was trained on the "
+        "distance itself, so that a missing part costs more and the same parts of another shape less",
+    ),
+    "fine": PresetSettings(
+        descriptor="hardnet-shapes",
+        scales=PatchScales(256, (1,)),
+        about="the paper's pipeline, patches of 32 px, with a descriptor trained on pairs of patches of renders",
     ),
     "paper": PresetSettings(
         descriptor="hardnet-liberty",
-        scales=(1,),
+        scales=PatchScales(256, (1,)),
         about="what the paper states, with the published HardNet (`dr-kfs fetch hardnet-liberty`); the weights of its "
         "LIFT detector are not public, so ours stands in",
-    ),
-    "structure": PresetSettings(
-        descriptor="hardnet-structure",
-        scales=(2, 4),
-        about="patches that span 64 and 128 px, and a descriptor that was trained on the distance itself: a part that "
-        "is missing costs more, one of another shape less. To judge with: as a loss it is worse than the default",
     ),
 }
 
@@ -56,7 +57,7 @@ def find_preset(name: str) -> PresetSettings:
     return PRESETS[name]  # pyright: ignore[reportArgumentType] - checked above
 
 
-def preset_name(descriptor: str, scales: tuple[int, ...]) -> str:
+def preset_name(descriptor: str, scales: PatchScales) -> str:
     """Which preset has this descriptor at these scales; "custom" if none has."""
     for name, preset in PRESETS.items():
         if (preset.descriptor, preset.scales) == (descriptor, scales):

@@ -21,8 +21,8 @@ class ShapeCode:
     """What DR-KFS sees of B shapes: the descriptor and the weight of every patch of every view.
 
     Made by `DRKFSLoss.encode`, passed to the loss instead of a shape, saved with the settings that made it. About
-    3 MB per shape in float32. Two codes (or a code and a loss) with different settings belong to different metrics
-    and are refused.
+    0.75 MB per shape with the default scales. Two codes (or a code and a loss) with different settings belong to
+    different metrics and are refused.
     """
 
     descriptors: Float[Tensor, "B V P D"]

@@ -4,7 +4,7 @@
 
 The same from the command line, with checkpoints: dr-kfs fit chair.obj -o fit_mesh.obj. With another preset as the loss:
 
-    DRKFS_EXAMPLE_PRESET=structure python examples/02_fit_mesh.py
+    DRKFS_EXAMPLE_PRESET=fine python examples/02_fit_mesh.py
 """
 
 import os
@@ -12,21 +12,20 @@ from pathlib import Path
 
 import dr_kfs
 from dr_kfs.datasets import generate
-from dr_kfs.presets import find_preset
 from dr_kfs.report import fit_sheet, save_image
 
 OUT = Path(os.environ.get("DRKFS_EXAMPLE_OUT", "outputs"))
 STEPS = int(os.environ.get("DRKFS_EXAMPLE_STEPS", "240"))
 VIEWS = int(os.environ.get("DRKFS_EXAMPLE_VIEWS", "25"))
 SUBDIVISIONS = int(os.environ.get("DRKFS_EXAMPLE_SUBDIVISIONS", "4"))  # 2,562 vertices
-PRESET = find_preset(os.environ.get("DRKFS_EXAMPLE_PRESET", "default"))
+PRESET = os.environ.get("DRKFS_EXAMPLE_PRESET", "default")
 
 
 def main() -> None:
     """Fit, and write the mesh and a picture of before, after and target."""
     target = generate("chair", 4, style={"legs": "four", "bars": "box", "arms": "none"}).to_meshes()
     renderer = dr_kfs.SoftRenderer(cameras=dr_kfs.hemisphere_rig()[:VIEWS])
-    loss_fn = dr_kfs.DRKFSLoss(renderer=renderer, descriptor=PRESET.descriptor, scales=PRESET.scales)
+    loss_fn = dr_kfs.DRKFSLoss.from_preset(PRESET, renderer=renderer)
     fit = dr_kfs.MeshFit(
         dr_kfs.icosphere(SUBDIVISIONS),
         target,
@@ -40,9 +39,8 @@ def main() -> None:
         if fit.step_count % 20 == 0 or fit.done:
             print(f"step {fit.step_count:3d}: " + ", ".join(f"{name} {value:.4f}" for name, value in terms.items()))
     print(f"DR-KFS after: {fit.distance():.4f}")
-    for name in ("default", "structure"):
-        preset = find_preset(name)
-        judge = dr_kfs.DRKFSLoss(renderer=renderer, descriptor=preset.descriptor, scales=preset.scales)
+    for name in ("default", "fine"):
+        judge = dr_kfs.DRKFSLoss.from_preset(name, renderer=renderer)
         values = [judge(mesh, target).item() for mesh in (before, fit.meshes())]
         print(f"by the preset {name}: {values[0]:.4f} before, {values[1]:.4f} after")
 

@@ -37,7 +37,7 @@ def test_every_setting_but_the_base_changes_the_distance(ablation):
         values[name] = make()(chair, other).item()
     assert all(torch.tensor(value).isfinite() for value in values.values())
     same = {name for name, value in values.items() if value == values["base"]}
-    assert same == {"base", "scales-1"}  # the default has one scale
+    assert same == {"base", "scales-2-4"}  # the scales of the default
 
 
 def test_writes_the_table_and_goes_on(ablation, tmp_path):

@@ -234,6 +234,11 @@ class TestScales:
         together, half, quarter = (at(*scales)(table, chair.to_meshes()) for scales in ((2, 4), (2,), (4,)))
         torch.testing.assert_close(together, half + quarter, rtol=1e-5, atol=0)
 
+    def test_without_scales_patches_span_a_quarter_and_a_half_of_the_view(self, loss_fn):
+        assert loss_fn.scales.factors == (2, 4)
+        small = DRKFSLoss(renderer=SoftRenderer(cameras=hemisphere_rig()[[1]], image_size=128))
+        assert small.scales.factors == (1, 2)
+
     def test_a_comparison_adds_up_and_names_patches_of_the_same_scale(self, loss_fn, chair, table):
         loss = DRKFSLoss(renderer=loss_fn.renderer, scales=(2, 4), reduction="none")
         comparison = loss.compare(table, chair.to_meshes())
@@ -245,7 +250,7 @@ class TestScales:
         assert ((large >= 49) & (large < 58)).all()
 
     def test_a_code_serves_only_a_loss_of_its_scales(self, loss_fn, chair, table):
-        loss = DRKFSLoss(renderer=loss_fn.renderer, scales=(2, 4))
+        loss = DRKFSLoss(renderer=loss_fn.renderer, scales=(1, 2))
         code = loss.encode(chair.to_meshes())
         torch.testing.assert_close(loss(table, code), loss(table, chair.to_meshes()))
         with pytest.raises(ValueError, match="scales"):
@@ -373,7 +378,7 @@ class TestCompare:
     def test_shapes_and_pictures(self, loss_fn, chair, table):
         comparison = loss_fn.compare(table, chair.to_meshes())
         assert comparison.predicted.images.shape == (1, 3, 256, 256)
-        assert comparison.predicted_to_target.match.shape == (1, 3, 225)
+        assert comparison.predicted_to_target.match.shape == (1, 3, 49 + 9)
         assert comparison.worst_views(2).shape == (1, 2)
         assert comparison.to_dict()["drkfs"] == comparison.value.tolist()
 

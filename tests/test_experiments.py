@@ -277,3 +277,34 @@ class TestHybrid:
         wall = Meshes.from_list([corners[:, [0, 2, 1]]], [torch.tensor([[0, 1, 2]])])
         sides = [PointSets.from_meshes(mesh, 20, seed=0) for mesh in (flat, wall)]
         assert agreement(*sides).item() == 0.0
+
+
+class TestPresets:
+    TINY = ("--shapes", "1", "--steps", "1", "--views", "1", "--subdivisions", "1", "--samples", "64")
+
+    def test_runs_and_goes_on(self, load, tmp_path: Path, monkeypatch, capsys) -> None:
+        experiment = load("preset_fits")
+        fitted = []
+        fit = experiment.dr_kfs.MeshFit
+        monkeypatch.setattr(
+            experiment.dr_kfs, "MeshFit", lambda *a, **k: fitted.append(k["drkfs"].preset) or fit(*a, **k)
+        )
+        options = [*self.TINY, "--resume", *places(tmp_path)]
+        assert experiment.main([*options, "--presets", "default"]) == 0
+        assert experiment.main(options) == 0
+        assert fitted == ["default", "fine"]
+        assert [row["preset"] for row in rows_in(tmp_path)] == fitted
+        for row in rows_in(tmp_path):
+            assert all(math.isfinite(row[name]) for name in experiment.COLUMNS)
+            assert 0.0 < row["silhouettes"] < 1.0
+        assert "means over 1 shapes" in capsys.readouterr().out
+        check_picture(tmp_path)
+        with pytest.raises(SystemExit, match="another setup"):
+            experiment.main([*options, "--steps", "2"])
+
+    def test_means_are_of_the_same_shapes(self, load) -> None:
+        rows = [("chair", 1, "default"), ("chair", 1, "fine"), ("table", 2, "default")]
+        found = load("preset_fits").whole_shapes(
+            [dict(zip(("family", "seed", "preset"), row, strict=True)) for row in rows]
+        )
+        assert found == [("chair", 1)]

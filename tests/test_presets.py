@@ -3,6 +3,7 @@
 import pytest
 
 from dr_kfs import DRKFSLoss, GHHDetector, SoftRenderer, hemisphere_rig
+from dr_kfs.descriptors.patch_scales import DEFAULT_SCALES, PatchScales
 from dr_kfs.presets import PRESETS, find_preset, preset_name
 from dr_kfs.report import weights_text
 from dr_kfs.weights import available_weights
@@ -14,10 +15,18 @@ class TestPresets:
         assert DRKFSLoss().settings() == DRKFSLoss.from_preset("default").settings()
 
     def test_a_preset_sets_weights_and_scales(self):
-        loss = DRKFSLoss.from_preset("structure", reduction="none")
-        assert loss.preset == "structure"
-        assert loss.scales.factors == (2, 4)
-        assert loss.descriptor.weights == "hardnet-structure"
+        loss = DRKFSLoss.from_preset("fine", reduction="none")
+        assert loss.preset == "fine"
+        assert loss.scales.factors == (1,)
+        assert loss.descriptor.weights == "hardnet-shapes"
+
+    def test_takes_the_other_arguments_and_keeps_the_patches_share_of_the_view(self):
+        renderer = SoftRenderer(cameras=hemisphere_rig()[[1]], image_size=128)
+        loss = DRKFSLoss.from_preset("default", renderer=renderer, normalize="none", seed=3)
+        assert (loss.normalize, loss.seed, loss.scales.factors) == ("none", 3, (1, 2))
+        assert loss.settings() == DRKFSLoss(renderer=renderer, normalize="none").settings()
+        with pytest.raises(TypeError, match="scales"):
+            DRKFSLoss.from_preset("default", scales=(1,))
 
     def test_the_paper_s_descriptor_is_not_replaced_in_silence(self, monkeypatch, tmp_path):
         monkeypatch.setenv("DR_KFS_CACHE", str(tmp_path))
@@ -25,11 +34,11 @@ class TestPresets:
             DRKFSLoss.from_preset("paper")
 
     def test_an_unknown_preset(self):
-        with pytest.raises(ValueError, match="'default', 'paper', 'structure'"):
+        with pytest.raises(ValueError, match="'default', 'fine', 'paper'"):
             find_preset("best")
 
     def test_ours_are_registered(self):
-        for name in ("default", "structure"):
+        for name in ("default", "fine"):
             assert PRESETS[name].descriptor in available_weights()
 
 
@@ -52,5 +61,5 @@ class TestNames:
         assert weights_text(DRKFSLoss().settings()).startswith("preset default, detector ghh-shapes")
 
     def test_neither_weights_nor_scales_alone_make_a_preset(self):
-        assert preset_name("hardnet-structure", (1,)) == "custom"
-        assert preset_name("hardnet-structure", (2, 4)) == "structure"
+        assert preset_name("hardnet-structure", PatchScales(256, (1,))) == "custom"
+        assert preset_name("hardnet-structure", DEFAULT_SCALES) == "default"

@@ -29,7 +29,7 @@ class TestCommand:
         # Few small views: what is tested here is the bookkeeping.
         renderer = dr_kfs.SoftRenderer(cameras=dr_kfs.hemisphere_rig()[:6], image_size=32)
         stages = dr_kfs.DRKFSLoss(renderer=renderer)
-        monkeypatch.setattr(experiment.dr_kfs, "DRKFSLoss", lambda: stages)
+        monkeypatch.setattr(experiment.dr_kfs.DRKFSLoss, "from_preset", lambda preset: stages)
         assert experiment.main(tiny(tmp_path, "--forms", "hard")) == 0
         (row,) = json.loads((tmp_path / "a.json").read_text("utf-8"))["rows"]
         assert (row["number"], row["seed"], row["grid"], row["form"]) == (0, 21_000, 12, "hard")

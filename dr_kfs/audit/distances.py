@@ -240,8 +240,8 @@ def _preset_drkfs(preset: Preset, *, device: str) -> DRKFSDistance:
 
 DISTANCES: dict[str, Callable[..., Distance]] = {
     "drkfs": DRKFSDistance,
+    "drkfs-fine": functools.partial(_preset_drkfs, "fine"),
     "drkfs-paper": functools.partial(_preset_drkfs, "paper"),
-    "drkfs-structure": functools.partial(_preset_drkfs, "structure"),
     "chamfer": lambda *, device: ChamferDistance(),
     "iou": lambda *, device: VoxelIoUDistance(),
     "pixel-mse": functools.partial(ViewMSE, "shade", name="pixel-mse"),

@@ -49,7 +49,7 @@ Descriptor = Annotated[
 
 PresetName = Annotated[
     str | None,
-    typer.Option("--preset", help="default, paper or structure: named weights and settings.", show_default=False),
+    typer.Option("--preset", help="default, fine or paper: named weights and settings.", show_default=False),
 ]
 
 
@@ -107,7 +107,7 @@ def build_loss(
     loss = DRKFSLoss(
         detector=None if detector is None else GHHDetector(detector),
         descriptor=descriptor,
-        scales=(1,) if chosen is None else chosen.scales,
+        scales=None if chosen is None else chosen.scales.factors,
         normalize=normalize.value,
         reduction="none",
     )

@@ -14,7 +14,7 @@ from dr_kfs.descriptors.patches import normalize_patches
 from dr_kfs.descriptors.published import PUBLISHED, load_published
 from dr_kfs.weights import PICKLES, SUFFIX, available_weights, load_weights, weights_entry, weights_fingerprint
 
-DEFAULT_DESCRIPTOR = "hardnet-shapes"
+DEFAULT_DESCRIPTOR = "hardnet-structure"
 Precision = Literal["float32", "bfloat16"]
 
 

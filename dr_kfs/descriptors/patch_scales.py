@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.descriptors.patches import patch_grid
+from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE, patch_grid
 
-__all__ = ["PatchScales"]
+__all__ = ["DEFAULT_SCALES", "PatchScales", "patch_scales"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class PatchScales:
     """The patches of a view at several scales, along one axis: scale after scale, each row by row.
 
     At scale s the view is shrunk to `image_size / s` (means of s x s pixels), so that a patch of 32 px spans 32 s px of
-    the view. (1,) is the paper's. With 256 px, (1, 2, 4) gives 225 + 49 + 9 patches.
+    the view. With 256 px, (1,) is the paper's and gives 225 patches, (2, 4) is ours and gives 49 + 9.
 
     Raises:
         ValueError: no scale, one twice, one below 1, or one at which patches do not tile the view.
@@ -41,6 +43,30 @@ class PatchScales:
         """Patches at each scale."""
         return tuple(patch_grid(self.image_size // factor) ** 2 for factor in self.factors)
 
+    def resized(self, image_size: int) -> PatchScales:
+        """The same patches in smaller or larger views: those that spanned half the view span half of it again.
+
+        No view is enlarged: where a patch of 32 px spans more than it did, it is the smallest there is. Scales that
+        become the same are one: (2, 4) of 256 px is (1, 2) of 128 px and (1,) of 64 px.
+
+        Raises:
+            ValueError: patches do not tile views of that size.
+        """
+        if image_size == self.image_size:
+            return self
+        patch_grid(image_size)
+        tiling = [
+            factor
+            for factor in range(1, image_size // PATCH_SIZE + 1)
+            if image_size % factor == 0 and (image_size // factor - PATCH_SIZE) % PATCH_STRIDE == 0
+        ]
+
+        def nearest(factor: float) -> int:
+            return min(tiling, key=lambda tile: abs(math.log(tile / factor)))
+
+        factors = (nearest(factor * image_size / self.image_size) for factor in self.factors)
+        return PatchScales(image_size, tuple(dict.fromkeys(factors)))
+
     def shrink(self, images: Float[Tensor, "*batch H W"]) -> tuple[Float[Tensor, "*batch _ _"], ...]:
         """The images at each scale."""
         flat = images.flatten(0, -3).unsqueeze(1)
@@ -50,3 +76,12 @@ class PatchScales:
     def split(self, values: Tensor, dim: int) -> tuple[Tensor, ...]:
         """What belongs to each scale, of values along the axis of all patches."""
         return values.split(self.counts, dim)
+
+
+DEFAULT_SCALES = PatchScales(256, (2, 4))
+"""Patches that span a quarter and a half of the view: what the audit chose (ours; the paper's span an eighth)."""
+
+
+def patch_scales(image_size: int, factors: Sequence[int] | None = None) -> PatchScales:
+    """The scales of these factors, or without any the default ones of views of that size."""
+    return DEFAULT_SCALES.resized(image_size) if factors is None else PatchScales(image_size, tuple(factors))

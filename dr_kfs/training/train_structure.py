@@ -38,8 +38,6 @@ from dr_kfs.training.structure_loss import (
 from dr_kfs.weights import load_weights, register_weights
 
 FINE, COARSE = PatchScales(256, (1,)), PatchScales(256, (2, 4))
-FINE_SHARE = 0.35
-"""Of the shapes: the fine scale takes three times as many patches."""
 SHAPES_PER_STEP = 2
 SMALL_CHANGES = 3
 """Of a shape, per step, beside one change of its parts and one other shape."""
@@ -92,9 +90,11 @@ def draw_changes(views: EditedViews, chance: random.Random) -> list[Change]:
     return [TARGET, *drawn[0], *drawn[1], *chance.sample(small, min(SMALL_CHANGES, len(small)))]
 
 
-def shape_loss(describe: DescribedPatches, views: EditedViews, chance: random.Random, device: str) -> Tensor:
+def shape_loss(
+    describe: DescribedPatches, views: EditedViews, chance: random.Random, *, fine_share: float, device: str
+) -> Tensor:
     """The loss of one shape: at the fine scale in one view, or at the coarse ones in two."""
-    fine = chance.random() < FINE_SHARE
+    fine = chance.random() < fine_share
     scales = FINE if fine else COARSE
     changes = draw_changes(views, chance)
     chosen = torch.tensor(chance.sample(range(len(views.images[TARGET])), 1 if fine else 2))
@@ -137,6 +137,7 @@ def fit(
     *,
     steps: int,
     rate: float,
+    fine_share: float,
     seed: int,
     device: str,
     checkpoint: Path | None,
@@ -155,7 +156,8 @@ def fit(
         chance = random.Random(seed * 1_000_003 + step)  # of the step, so that a resumed run draws the same
         optimizer.zero_grad()
         for _ in range(SHAPES_PER_STEP):
-            loss = shape_loss(describe, EditedViews.load(chance.choice(paths)), chance, device)
+            views = EditedViews.load(chance.choice(paths))
+            loss = shape_loss(describe, views, chance, fine_share=fine_share, device=device)
             loss.backward()
             recent.append(loss.item())
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -175,6 +177,9 @@ def main(
     shapes: Annotated[int, typer.Option(help="Shapes; the last 24 are held out.")] = 300,
     steps: Annotated[int, typer.Option(help="Optimiser steps, of two shapes each.")] = 1200,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-4,
+    fine_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of the shapes, seen at scale 1: three times as many patches.")
+    ] = 0.35,
     seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
     start: Annotated[str, typer.Option(help="Weights of the first stage: a name or a file.")] = "hardnet-shapes",
     detector: Annotated[str, typer.Option(help="Weights of the detector.")] = "ghh-shapes",
@@ -199,6 +204,7 @@ def main(
         paths[:-HELD_OUT],
         steps=steps,
         rate=rate,
+        fine_share=fine_share,
         seed=seed,
         device=device,
         checkpoint=checkpoint,
@@ -219,7 +225,7 @@ def main(
         license="MIT",
         data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
         command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --steps {steps} --rate {rate} "
-        f"--seed {seed} --start {start} --detector {detector} --name {name}",
+        f"--fine-share {fine_share} --seed {seed} --start {start} --detector {detector} --name {name}",
         seed=seed,
         figures=figures,
     )

@@ -124,7 +124,7 @@ class TestMakeDistance:
         assert distance.distance(barred.without("bar_*").to_meshes(), state) > 0
 
     def test_unknown(self):
-        with pytest.raises(ValueError, match="Unknown distance 'nonsense': choose from drkfs, drkfs-paper"):
+        with pytest.raises(ValueError, match="Unknown distance 'nonsense': choose from drkfs, drkfs-fine"):
             make_distance("nonsense")
 
 

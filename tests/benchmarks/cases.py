@@ -30,6 +30,8 @@ class Case:
     """Softness of outlines [NDC^2]."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the descriptor's convolutions; the renderer works in float32."""
+    preset: Literal["default", "fine"] = "default"
+    """Of `DRKFSLoss`."""
     grid: int = 64
     """Side of the volume, for a surface; faces, views, size and sigma are not of it."""
     points: int = 0
@@ -45,6 +47,12 @@ class Case:
         return 1 if self.what == "pytorch3d" else self.views
 
     @property
+    def kind(self) -> str:
+        """What runs and how, as tables and pictures name it: "step", "step fine bfloat16"."""
+        unusual = [text for text in (self.preset, self.precision) if text not in ("default", "float32")]
+        return " ".join([self.what, *unusual])
+
+    @property
     def label(self) -> str:
         """One line for progress messages."""
         if self.what == "surface":
@@ -52,10 +60,8 @@ class Case:
         if self.what in POINT_LOSSES:
             return f"{self.what}: 2 x {self.points:,} points"
         views = "1 view" if self.views == 1 else f"{self.views} views"
-        precision = f", {self.precision}" if self.what == "step" else ""
         return (
-            f"{self.what}: {self.faces:,} faces, {views}, {self.size} px, batch {self.batch}, "
-            f"sigma {self.sigma_text}{precision}"
+            f"{self.kind}: {self.faces:,} faces, {views}, {self.size} px, batch {self.batch}, sigma {self.sigma_text}"
         )
 
     @property
@@ -89,6 +95,7 @@ SMOKE = Group("smoke", "faces", (Case(what="render", faces=1280, views=5, size=1
 def all_groups(device: str = "cpu") -> list[Group]:
     """Every group but `SMOKE`. What a group does not vary has the defaults of `Case`."""
     render, step = Case(what="render", device=device), Case(what="step", device=device)
+    fine = replace(step, preset="fine")
     peer, surface = replace(render, what="pytorch3d"), replace(render, what="surface")
     chamfer = Case(what="chamfer", device=device)
     return [
@@ -99,6 +106,8 @@ def all_groups(device: str = "cpu") -> list[Group]:
         _sweep("render batch", "batch", render, (1, 4, 16, 32)),
         _sweep("step faces", "faces", step, (5120, 20480)),
         _sweep("step faces, bfloat16", "faces", replace(step, precision="bfloat16"), (5120, 20480)),
+        _sweep("step faces, fine", "faces", fine, (5120, 20480)),
+        _sweep("step faces, fine, bfloat16", "faces", replace(fine, precision="bfloat16"), (5120, 20480)),
         _sweep("step views", "views", step, (25, 50, 100)),
         _sweep("step size", "size", step, (64, 128, 256, 512)),
         _sweep("step batch", "batch", step, (1, 4, 16)),

@@ -18,18 +18,20 @@ NAMES: dict[Axis, str] = {
     "grid": "grid side",
     "points": "points of each set",
 }
-Series = tuple[str, float, str]
-"""What runs, sigma, precision."""
+Series = tuple[str, float]
+"""`Case.kind` and sigma."""
 STYLES: dict[Series, tuple[str, str, str]] = {
-    ("pytorch3d", 1e-5, "float32"): ("PyTorch3D, 1 view, scaled", "#b03a2e", "s"),
-    ("step", 1e-5, "float32"): ("loss step", "#1f5fa8", "o"),
-    ("step", 1e-5, "bfloat16"): ("loss step, bfloat16", "#4a9bd8", "D"),
-    ("render", 1e-4, "float32"): ("rendering, sigma 1e-4", "#c98a12", "^"),
-    ("render", 1e-5, "float32"): ("rendering", "#2e7d4f", "o"),
-    ("surface", 1e-5, "float32"): ("marching cubes", "#7a4a9b", "v"),
-    ("ckdtree", 1e-5, "float32"): ("scipy's tree", "#b03a2e", "s"),
-    ("chamfer", 1e-5, "float32"): ("Chamfer", "#2e7d4f", "o"),
-    ("qal", 1e-5, "float32"): ("QAL", "#1f5fa8", "o"),
+    ("pytorch3d", 1e-5): ("PyTorch3D, 1 view, scaled", "#b03a2e", "s"),
+    ("step", 1e-5): ("loss step", "#1f5fa8", "o"),
+    ("step bfloat16", 1e-5): ("loss step, bfloat16", "#4a9bd8", "D"),
+    ("step fine", 1e-5): ("loss step, fine", "#7a3b69", "o"),
+    ("step fine bfloat16", 1e-5): ("loss step, fine, bfloat16", "#b279a2", "D"),
+    ("render", 1e-4): ("rendering, sigma 1e-4", "#c98a12", "^"),
+    ("render", 1e-5): ("rendering", "#2e7d4f", "o"),
+    ("surface", 1e-5): ("marching cubes", "#7a4a9b", "v"),
+    ("ckdtree", 1e-5): ("scipy's tree", "#b03a2e", "s"),
+    ("chamfer", 1e-5): ("Chamfer", "#2e7d4f", "o"),
+    ("qal", 1e-5): ("QAL", "#1f5fa8", "o"),
 }
 """Name, colour and marker of each line."""
 LABEL_SIZE = 8.0
@@ -107,7 +109,7 @@ def _lines(rows: list[Row], axis: Axis) -> dict[Series, list[Row]]:
     lines: dict[Series, list[Row]] = {}
     for row in sorted(rows, key=lambda row: getattr(row.case, axis)):
         if axis in row.axes:
-            lines.setdefault((row.case.what, row.case.sigma, row.case.precision), []).append(row)
+            lines.setdefault((row.case.kind, row.case.sigma), []).append(row)
     return lines
 
 

@@ -198,8 +198,7 @@ def _print_report(console: Console, rows: list[Row]) -> None:
         case = row.case
         remark = row.note if row.error is None else f"failed: {row.error}"
         mark = marks.setdefault(remark, f" ({len(marks) + 1})") if remark else ""
-        what = case.what if case.precision == "float32" else f"{case.what} {case.precision}"
-        cells = [f"{case.faces:,}", f"{case.views}", f"{case.size}", f"{case.batch}", case.sigma_text]
+        what, cells = case.kind, [f"{case.faces:,}", f"{case.views}", f"{case.size}", f"{case.batch}", case.sigma_text]
         if case.what == "surface":
             what, cells = f"surface {case.grid}^3", ["", "", "", f"{case.batch}", ""]
         if case.what in POINT_LOSSES:

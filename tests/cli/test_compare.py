@@ -26,16 +26,16 @@ class TestCompare:
         assert report["files"] == []
 
     def test_a_preset_names_all_weights(self, dr_kfs_command, files):
-        outcome = dr_kfs_command("compare", files["broken"], files["table"], "--preset", "structure", "--json")
+        outcome = dr_kfs_command("compare", files["broken"], files["table"], "--preset", "fine", "--json")
         settings = json.loads(outcome.output)["settings"]
-        assert settings["preset"] == "structure"
-        assert settings["descriptor"]["weights"] == "hardnet-structure"
-        assert settings["patches"]["scales"] == [2, 4]
+        assert settings["preset"] == "fine"
+        assert settings["descriptor"]["weights"] == "hardnet-shapes"
+        assert settings["patches"]["scales"] == [1]
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            (("--preset", "best"), "preset must be one of 'default', 'paper', 'structure'"),
+            (("--preset", "best"), "preset must be one of 'default', 'fine', 'paper'"),
             (("--preset", "default", "--descriptor", "hardnet-shapes"), "A preset names all weights"),
         ],
     )
@@ -48,7 +48,7 @@ class TestCompare:
         sheets = tmp_path / "new" / "sheets"
         outcome = dr_kfs_command("compare", files["broken"], files["table"], "--save-views", sheets)
         assert outcome.code == 0
-        for name in ("ghh-shapes", "hardnet-shapes"):
+        for name in ("ghh-shapes", "hardnet-structure"):
             assert f"{name} ({weights_fingerprint(name)})" in outcome.output
         assert "all 3" in outcome.output
         assert "view 0: az 45 el 0" in outcome.output

@@ -35,3 +35,23 @@ class TestPatchScales:
     def test_impossible_scales(self, size, factors, message):
         with pytest.raises(ValueError, match=message):
             PatchScales(size, factors)
+
+    @pytest.mark.parametrize(
+        ("factors", "size", "expected"),
+        [
+            ((2, 4), 256, (2, 4)),
+            ((2, 4), 128, (1, 2)),
+            ((2, 4), 64, (1,)),
+            ((2, 4), 32, (1,)),
+            ((2, 4), 512, (4, 8)),
+            ((2, 4), 320, (2, 5)),  # 128 and 64 px; 320 / 2.5 is no whole factor
+            ((1,), 64, (1,)),
+            ((1,), 512, (2,)),
+        ],
+    )
+    def test_patches_of_other_views_span_the_same_share(self, factors, size, expected):
+        assert PatchScales(256, factors).resized(size) == PatchScales(size, expected)
+
+    def test_views_that_patches_do_not_tile_cannot_be_resized_to(self):
+        with pytest.raises(ValueError, match="of 100 px"):
+            PatchScales(256, (2, 4)).resized(100)

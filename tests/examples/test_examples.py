@@ -60,11 +60,11 @@ def test_fit_mesh(run_example, tmp_path: Path):
 
 def test_fit_mesh_through_another_preset(run_example):
     """What it says itself is what the presets' lines say of it."""
-    output = run_example("02_fit_mesh.py", VIEWS=1, STEPS=1, SUBDIVISIONS=1, PRESET="structure")
+    output = run_example("02_fit_mesh.py", VIEWS=1, STEPS=1, SUBDIVISIONS=1, PRESET="fine")
     own = re.findall(r"DR-KFS \w+: ([\d.]+)", output)
     judged = dict(re.findall(r"by the preset (\w+): ([\d.]+) before", output))
-    assert judged.keys() == {"default", "structure"}
-    assert judged["structure"] == own[0] != judged["default"]
+    assert judged.keys() == {"default", "fine"}
+    assert judged["fine"] == own[0] != judged["default"]
 
 
 def test_train_step(run_example):

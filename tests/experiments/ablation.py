@@ -1,7 +1,7 @@
 """What each decision of DR-KFS is worth: the audit with one setting changed at a time, on validation shapes.
 
     python tests/experiments/ablation.py --rows outputs/ablation.jsonl --json outputs/ablation.json
-    python tests/experiments/ablation.py --preset structure --settings base,scales-1,radius-0
+    python tests/experiments/ablation.py --preset fine --settings base,scales-1-2,radius-0
 
 Shapes are new chairs and tables (validation seeds); four views of the rig are enough to rank settings. Rows
 are kept as they come: after Ctrl-C the same command goes on.
@@ -134,8 +134,9 @@ def variants(preset: Preset) -> dict[str, Callable[[], DRKFSLoss]]:
             given: dict[str, Any] = {name: value() if callable(value) else value for name, value in changes.items()}
             rendering = {name: given.pop(name) for name in RENDERING if name in given}
             given.setdefault("descriptor", HardNetDescriptor(chosen.descriptor))
-            given.setdefault("scales", chosen.scales)
-            return DRKFSLoss(renderer=SoftRenderer(cameras=rig, **rendering), **given)
+            renderer = SoftRenderer(cameras=rig, **rendering)
+            given.setdefault("scales", chosen.scales.resized(renderer.image_size).factors)
+            return DRKFSLoss(renderer=renderer, **given)
 
         return make
 

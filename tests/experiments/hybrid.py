@@ -4,7 +4,7 @@
     python tests/experiments/hybrid.py --resume     # go on after Ctrl-C
 
 DR-KFS and QAL together are balanced in six ways. All objectives get equal steps of one optimiser. Measured are the
-default DR-KFS distance, Chamfer distance (`occnet-l1`: mean of the two mean distances, not squared), F1@tau and normal
+DR-KFS distance, Chamfer distance (`occnet-l1`: mean of the two mean distances, not squared), F1@tau and normal
 consistency, in units of the target's diagonal. Steps, rate and smoothing were chosen on two other shapes.
 
 The rule for the default `balance` of `HybridLoss`, set down before the first of these fits: of those that need no help

@@ -52,6 +52,8 @@ class FitSetup:
     """Points of each surface for the other measures."""
     tau: float = 0.02
     """Of the F-score."""
+    preset: str = "default"
+    """Of DR-KFS, as an objective and as a measure."""
 
 
 Shape = tuple[str, int]
@@ -75,22 +77,20 @@ class Fits:
         self.setup = setup
         self.device = device
         self.template = dr_kfs.normalize(dr_kfs.icosphere(setup.subdivisions)).to(device)
-        # The metric is the default one; the objective's smaller views are described in bfloat16, twice as fast.
-        self.metric = dr_kfs.DRKFSLoss(
-            renderer=dr_kfs.SoftRenderer(image_size=setup.measured_size), normalize="none"
-        ).to(device)
+        renderer = dr_kfs.SoftRenderer(image_size=setup.measured_size)
+        self.metric = dr_kfs.DRKFSLoss.from_preset(setup.preset, renderer=renderer, normalize="none").to(device)
         self.renderer = self.metric.renderer.resized(setup.image_size)
-        self.descriptor = dr_kfs.HardNetDescriptor(precision="bfloat16")
 
     def loss(self, objective: str) -> dr_kfs.HybridLoss:
         """The objective, as a user would make it: the library's defaults, weights of 1."""
         kind, _, balance = objective.partition(" ")
         terms: dict[str, torch.nn.Module] = {}
         if kind in ("drkfs", "hybrid"):
-            terms["drkfs"] = dr_kfs.DRKFSLoss(
+            terms["drkfs"] = dr_kfs.DRKFSLoss.from_preset(
+                self.setup.preset,
+                precision="bfloat16",  # the small views of an objective: twice as fast
                 renderer=self.renderer,
                 detector=self.metric.detector,
-                descriptor=self.descriptor,
                 normalize="none",
                 views_per_step=self.setup.views,
                 seed=0,

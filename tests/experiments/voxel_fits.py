@@ -25,6 +25,7 @@ from rich.table import Table
 from voxel_shapes import LIMBS, STARTS, TABLE_SEED, TUNING_SEED, VoxelShape, make_shape, score
 
 import dr_kfs
+from dr_kfs.presets import PRESETS
 from dr_kfs.report import contact_sheet, save_image
 
 OUTPUTS = Path(__file__).resolve().parents[2] / "outputs" / "voxel_fits"
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the fits; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
     console = Console()
-    stages = dr_kfs.DRKFSLoss()
+    stages = dr_kfs.DRKFSLoss.from_preset(options.preset)
     settings = {"metric": stages.settings()}
     known = [Row(**row) for row in rows_so_far(options.json, settings, resume=options.resume)]
     rows = {row.key: row for row in known}
@@ -100,6 +101,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=TABLE_SEED, help=f"of the first shape; settings were chosen on {TUNING_SEED}"
     )
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="default", help="of DR-KFS")
     parser.add_argument("--json", type=Path, default=OUTPUTS / "voxel_fits.json", help="where rows are written")
     parser.add_argument("--picture", type=Path, help="where a picture of the fits is written")
     parser.add_argument("--resume", action="store_true", help="leave out what the rows have")

@@ -31,7 +31,7 @@ class TestCommand:
     def test_rivals_stand_beside_the_weights(self, tmp_path, monkeypatch):
         monkeypatch.setattr(evaluate_descriptor, "HOMOGRAPHIES", 1)
         path = tmp_path / "scores.json"
-        result = self.run("--shapes", "2", "--json", str(path))
+        result = self.run("--shapes", "2", "--weights", "hardnet-shapes", "--json", str(path))
         assert result.exit_code == 0, result.output
         scores = json.loads(path.read_text())["scores"]
         assert set(scores) == {"hardnet-shapes", "untrained HardNet", "raw patch", "SIFT"}

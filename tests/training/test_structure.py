@@ -111,7 +111,7 @@ class TestTraining:
             descriptors, _ = describe(images, scales)
             loss = DRKFSLoss(
                 renderer=SoftRenderer(cameras=hemisphere_rig()[[0]]),
-                descriptor=HardNetDescriptor(precision="bfloat16"),
+                descriptor=HardNetDescriptor("hardnet-shapes", precision="bfloat16"),
                 matcher=LocalizedMatcher(),
                 scales=(4,),
             )
@@ -126,6 +126,7 @@ class TestTraining:
         settings = {
             "steps": 3,
             "rate": 1e-4,
+            "fine_share": 0.5,
             "seed": 0,
             "device": "cpu",
             "log": tmp_path / "curve.jsonl",
