@@ -264,8 +264,8 @@ class TestHybrid:
 
     def test_means_are_over_the_same_shapes(self, hybrid: ModuleType) -> None:
         rows = [{"family": family, "seed": 0, "objective": name} for family in ("a", "b") for name in ("qal", "drkfs")]
-        assert hybrid.whole_shapes(rows[:-1]) == [("a", 0)]
-        assert hybrid.whole_shapes(rows) == [("a", 0), ("b", 0)]
+        assert hybrid.whole_shapes(rows[:-1], "objective") == [("a", 0)]
+        assert hybrid.whole_shapes(rows, "objective") == [("a", 0), ("b", 0)]
 
     def test_normal_agreement(self, load) -> None:
         sphere = PointSets.from_meshes(icosphere(2), 200, seed=0)
@@ -305,6 +305,6 @@ class TestPresets:
     def test_means_are_of_the_same_shapes(self, load) -> None:
         rows = [("chair", 1, "default"), ("chair", 1, "fine"), ("table", 2, "default")]
         found = load("preset_fits").whole_shapes(
-            [dict(zip(("family", "seed", "preset"), row, strict=True)) for row in rows]
+            [dict(zip(("family", "seed", "preset"), row, strict=True)) for row in rows], "preset"
         )
         assert found == [("chair", 1)]

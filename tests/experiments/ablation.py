@@ -134,9 +134,8 @@ def variants(preset: Preset) -> dict[str, Callable[[], DRKFSLoss]]:
             given: dict[str, Any] = {name: value() if callable(value) else value for name, value in changes.items()}
             rendering = {name: given.pop(name) for name in RENDERING if name in given}
             given.setdefault("descriptor", HardNetDescriptor(chosen.descriptor))
-            renderer = SoftRenderer(cameras=rig, **rendering)
-            given.setdefault("scales", chosen.scales.resized(renderer.image_size).factors)
-            return DRKFSLoss(renderer=renderer, **given)
+            given.setdefault("scales", chosen.scales.factors)
+            return DRKFSLoss(renderer=SoftRenderer(cameras=rig, **rendering), **given)
 
         return make
 

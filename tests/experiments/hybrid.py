@@ -19,13 +19,13 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from experiment_options import add_shared_options, setup_of
 from experiment_rows import Row, rows_so_far, write_rows
+from fit_rows import fits_sheet, shape_of, whole_shapes
 from hybrid_fits import MEASURES, OBJECTIVES, UNAIDED, Fits, FitSetup, Shape, shapes, target_mesh
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -35,12 +35,9 @@ from scipy.stats import rankdata
 import dr_kfs
 from dr_kfs.audit import bootstrap_mean
 from dr_kfs.report import save_image
-from dr_kfs.report.sheets import contact_sheet
 
 REFERENCE = "hybrid fixed"
 FORMATS = {"drkfs": ".3f", "chamfer": ".4f", "f1": ".3f", "normals": ".3f"}
-SHOWN_VIEW = 9
-"""From the front left, 30 degrees up."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,11 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("Interrupted; --resume goes on from here.")
         status = 130
-    whole = whole_shapes(rows)
+    whole = whole_shapes(rows, "objective")
     if whole:
         _print_report(console, rows, whole)
         options.picture.parent.mkdir(parents=True, exist_ok=True)
-        save_image(options.picture, _sheet(rows, whole, options.json.parent))
+        labels = [name for name in values_of(rows, whole) if name != "sphere"]
+        sheet = fits_sheet(rows, "objective", labels, whole[:6], options.json.parent, image_size=80)
+        save_image(options.picture, sheet)
         console.print(f"wrote {options.picture}", markup=False, soft_wrap=True)
     console.print(f"wrote {options.json}", markup=False, soft_wrap=True)
     return status
@@ -106,18 +105,9 @@ def _run(options: argparse.Namespace, fits: Fits, settings: dict[str, Any], rows
 # -- what the rows say -----------------------------------------------------------------------------------------------
 
 
-def whole_shapes(rows: list[Row]) -> list[Shape]:
-    """The shapes that were fitted under every objective that occurs: others would make means of different shapes."""
-    objectives = {row["objective"] for row in rows}
-    found: dict[Shape, set[str]] = {}
-    for row in rows:
-        found.setdefault((row["family"], row["seed"]), set()).add(row["objective"])
-    return [shape for shape, names in found.items() if names == objectives]
-
-
 def values_of(rows: list[Row], whole: list[Shape]) -> dict[str, dict[str, list[float]]]:
     """Lists over the shapes by objective and measure, in the order of `OBJECTIVES`."""
-    by_key = {((row["family"], row["seed"]), row["objective"]): row for row in rows}
+    by_key = {(shape_of(row), row["objective"]): row for row in rows}
     objectives = [name for name in OBJECTIVES if any(row["objective"] == name for row in rows)]
     return {name: {m: [by_key[shape, name][m] for shape in whole] for m in MEASURES} for name in objectives}
 
@@ -159,19 +149,6 @@ def _print_report(console: Console, rows: list[Row], whole: list[Shape]) -> None
     among = {name: rank for name, rank in ranks.items() if name in UNAIDED}
     if among:
         console.print(f"Best mean rank of those that need no help: {min(among, key=lambda name: among[name])}")
-
-
-def _sheet(rows: list[Row], whole: list[Shape], folder: Path) -> np.ndarray:
-    """Fits as rows, up to six shapes as columns, the targets at the bottom."""
-    shown = whole[:6]
-    renderer = dr_kfs.SoftRenderer(image_size=80, cameras=dr_kfs.hemisphere_rig()[[SHOWN_VIEW]])
-    places = {((row["family"], row["seed"]), row["objective"]): folder / row["mesh"] for row in rows}
-    labels = [name for name in values_of(rows, whole) if name != "sphere"]
-    sheet = [[dr_kfs.load_meshes(places[shape, name]) for shape in shown] for name in labels]
-    sheet.append([target_mesh(*shape) for shape in shown])
-    with torch.no_grad():  # a picture has no gradient
-        images = [torch.stack([renderer(mesh).images[0, 0] for mesh in line]) for line in sheet]
-    return contact_sheet(torch.stack(images), [*labels, "target"], captions=[family for family, _ in shown])
 
 
 if __name__ == "__main__":

@@ -14,13 +14,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import torch
 from experiment_options import add_shared_options, setup_of
 from experiment_rows import Row, rows_so_far, write_rows
+from fit_rows import fits_sheet, shape_of, whole_shapes
 from hybrid_fits import Shape, shapes, target_mesh
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -29,10 +28,10 @@ from rich.table import Table
 import dr_kfs
 from dr_kfs.losses import SilhouetteIoULoss
 from dr_kfs.presets import PRESETS
-from dr_kfs.report import contact_sheet, save_image
+from dr_kfs.report import save_image
 
-SHOWN_VIEW = 9
-"""From the front left, 30 degrees up."""
+JUDGES = ("default", "fine")
+"""Presets that every fit is measured by."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,45 +59,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if sys.stdout.isatty() else 130)
     settings = {"setup": asdict(setup), "device": options.device, "torch": torch.__version__}
     rows = rows_so_far(options.json, settings, resume=options.resume)
+    presets = dict.fromkeys((*options.presets, *JUDGES))
+    losses = {name: dr_kfs.DRKFSLoss.from_preset(name).to(options.device) for name in presets}
     status = 0
     try:
         for shape in shapes(options.shapes):
             for preset in options.presets:
-                if not any((_shape(row), row["preset"]) == (shape, preset) for row in rows):
-                    rows.append(_row(shape, preset, setup, options))
+                if not any((shape_of(row), row["preset"]) == (shape, preset) for row in rows):
+                    rows.append(_row(shape, preset, losses, setup, options))
                     write_rows(options.json, settings, rows)
                     console.print(_sentence(rows[-1]), soft_wrap=True)
     except KeyboardInterrupt:
         console.print("Interrupted; --resume goes on from here.")
         status = 130
-    whole = whole_shapes(rows)
+    whole = whole_shapes(rows, "preset")
     if whole:
-        console.print(_table([row for row in rows if _shape(row) in whole]))
+        console.print(_table([row for row in rows if shape_of(row) in whole]))
         options.picture.parent.mkdir(parents=True, exist_ok=True)
-        save_image(options.picture, _sheet(rows, whole[:6], options.json.parent))
+        names = list(dict.fromkeys(row["preset"] for row in rows))
+        sheet = fits_sheet(rows, "preset", names, whole[:6], options.json.parent, image_size=128)
+        save_image(options.picture, sheet)
         console.print(f"wrote {options.picture}", markup=False, soft_wrap=True)
     return status
 
 
-def whole_shapes(rows: list[Row]) -> list[Shape]:
-    """The shapes that were fitted through every preset that occurs: others would make means of different shapes."""
-    presets = {row["preset"] for row in rows}
-    found = {shape: {row["preset"] for row in rows if _shape(row) == shape} for shape in map(_shape, rows)}
-    return [shape for shape, names in found.items() if names == presets]
-
-
-def _shape(row: Row) -> Shape:
-    return row["family"], row["seed"]
-
-
-def _row(shape: Shape, preset: str, setup: Setup, options: argparse.Namespace) -> Row:
+def _row(
+    shape: Shape, preset: str, losses: dict[str, dr_kfs.DRKFSLoss], setup: Setup, options: argparse.Namespace
+) -> Row:
     """One fit and what is measured of it; the mesh goes to a folder beside the rows."""
     target = target_mesh(*shape).to(options.device)
-    loss: Any = dr_kfs.DRKFSLoss.from_preset(preset).to(options.device)  # type: ignore[arg-type]
     template = dr_kfs.icosphere(setup.subdivisions).to(options.device)
     settings = dr_kfs.FitSettings(steps=setup.steps, views_per_step=setup.views)
     start = time.perf_counter()
-    fit = dr_kfs.MeshFit(template, target, settings=settings, drkfs=loss)
+    fit = dr_kfs.MeshFit(template, target, settings=settings, drkfs=losses[preset])
     while not fit.done:
         fit.step()
     seconds = time.perf_counter() - start
@@ -107,10 +100,7 @@ def _row(shape: Shape, preset: str, setup: Setup, options: argparse.Namespace) -
     mesh.parent.mkdir(parents=True, exist_ok=True)
     dr_kfs.save_mesh(fitted.to("cpu"), mesh)
     with torch.no_grad():  # a measurement
-        judged = {
-            f"drkfs {name}": float(dr_kfs.DRKFSLoss.from_preset(name).to(options.device)(fitted, target))  # type: ignore[arg-type]
-            for name in ("default", "fine")
-        }
+        judged = {f"drkfs {name}": float(losses[name](fitted, target)) for name in JUDGES}
         chamfer = dr_kfs.ChamferLoss(preset="occnet-l1")
         return {
             "family": shape[0],
@@ -140,7 +130,7 @@ def _sentence(row: Row) -> str:
 
 def _table(rows: list[Row]) -> Table:
     """Means over the shapes."""
-    count = len(set(map(_shape, rows)))
+    count = len(set(map(shape_of, rows)))
     table = Table(box=SIMPLE_HEAD, title=f"means over {count} shapes")
     table.add_column("fitted through")
     for heading, _ in COLUMNS.values():
@@ -149,18 +139,6 @@ def _table(rows: list[Row]) -> Table:
         own = [row for row in rows if row["preset"] == preset]
         table.add_row(preset, *(f"{mean(row[name] for row in own):{form}}" for name, (_, form) in COLUMNS.items()))
     return table
-
-
-def _sheet(rows: list[Row], shown: list[Shape], folder: Path) -> Any:
-    """Presets as rows, shapes as columns, the targets at the bottom."""
-    names = list(dict.fromkeys(row["preset"] for row in rows))
-    meshes = {(_shape(row), row["preset"]): folder / row["mesh"] for row in rows}
-    renderer = dr_kfs.SoftRenderer(image_size=128, cameras=dr_kfs.hemisphere_rig()[[SHOWN_VIEW]])
-    lines = [[dr_kfs.load_meshes(meshes[shape, name]) for shape in shown] for name in names]
-    lines.append([target_mesh(*shape) for shape in shown])
-    with torch.no_grad():  # a picture has no gradient
-        images = [torch.stack([renderer(mesh).images[0, 0] for mesh in line]) for line in lines]
-    return contact_sheet(torch.stack(images), [*names, "target"], captions=[family for family, _ in shown])
 
 
 if __name__ == "__main__":
