@@ -18,8 +18,10 @@ from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews
 from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, Direction, SeenShape
 from dr_kfs.descriptors import HardNetDescriptor, ViewDescriptor, extract_patches, patch_scales
-from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR, Precision
+from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
+from dr_kfs.descriptors.lit_patches import describe_lit_patches
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
+from dr_kfs.descriptors.precision import Precision
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses._reductions import Reduction, reduce_items
@@ -271,10 +273,7 @@ class DRKFSLoss(nn.Module):
             return SeenViews(images, tuple(self.detector(shrunk) for shrunk in self.scales.shrink(images)))
 
     def _describe(self, look: Look) -> DescribedViews:
-        """Descriptors of the patches; all blank ones share one, computed once.
-
-        Exact: the PoI of a blank patch is 0 with gradient 0, and its weight is 0.
-        """
+        """Descriptors of the patches and their weights; all blank ones share one descriptor, and have weight 0."""
         if isinstance(look, DescribedViews):
             return look
         patches = torch.cat([extract_patches(poi) for poi in look.poi], dim=2)
@@ -283,12 +282,7 @@ class DRKFSLoss(nn.Module):
             described = [self.descriptor.describe_views(shrunk) for shrunk in self.scales.shrink(look.images)]
             return DescribedViews(torch.cat(described, dim=2), weights)
         blank = self._blank_descriptor(patches.dtype, patches.device)
-        touched = patches.detach().flatten(0, 2).amax((-2, -1)) > 0
-        index = touched.nonzero().squeeze(1)
-        descriptors = blank.expand(len(touched), -1)
-        if len(index):
-            described = self.descriptor(patches.flatten(0, 2)[index]).to(descriptors.dtype)
-            descriptors = descriptors.index_copy(0, index, described)
+        descriptors = describe_lit_patches(self.descriptor, patches.flatten(0, 2), blank)
         return DescribedViews(descriptors.view(*patches.shape[:3], -1), weights)
 
     def _blank_descriptor(self, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "1 D"]:

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, __version__, hemisphere_rig
+from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.weights import available_weights, weights_entry, weights_fingerprint
 
 LIBRARIES = ("torch", "warp-lang", "kornia", "trimesh", "numpy")
@@ -52,8 +53,12 @@ def examine() -> dict[str, Any]:
             **{name: _version(name) for name in LIBRARIES},
         },
         "devices": {
-            "cpu": {"cores": os.cpu_count(), "torch_threads": torch.get_num_threads()},
-            **{place: {"name": torch.cuda.get_device_name(place)} for place in cuda},
+            "cpu": {
+                "cores": os.cpu_count(),
+                "torch_threads": torch.get_num_threads(),
+                "bfloat16": _bfloat16("cpu"),
+            },
+            **{place: {"name": torch.cuda.get_device_name(place), "bfloat16": _bfloat16(place)} for place in cuda},
         },
         "backends": {
             **{f"warp on {place}": _try_rendering(place, "warp") for place in places},
@@ -121,6 +126,11 @@ def _try_rendering(device: str, backend: Any) -> str:
         return "works" if lit > 0 else "fails: it drew nothing"
     except Exception as error:  # whatever it is, it is the finding
         return f"fails: {_first_line(error)}"
+
+
+def _bfloat16(device: str) -> str:
+    """Whether `precision="bfloat16"` is a gain there."""
+    return "fast" if has_bfloat16_units(torch.device(device)) else "slow"
 
 
 def _weights() -> dict[str, dict[str, str]]:

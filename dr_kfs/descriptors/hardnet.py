@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,11 +10,11 @@ from torch import Tensor, nn
 
 from dr_kfs.descriptors.hardnet_layout import PADDINGS, STRIDES, fold_batch_norm
 from dr_kfs.descriptors.patches import normalize_patches
+from dr_kfs.descriptors.precision import Precision, warn_of_slow_bfloat16
 from dr_kfs.descriptors.published import PUBLISHED, load_published
 from dr_kfs.weights import PICKLES, SUFFIX, available_weights, load_weights, weights_entry, weights_fingerprint
 
 DEFAULT_DESCRIPTOR = "hardnet-structure"
-Precision = Literal["float32", "bfloat16"]
 
 
 class HardNetDescriptor(nn.Module):
@@ -39,10 +38,10 @@ class HardNetDescriptor(nn.Module):
             False for others. A published name thus gives the published values, of patches as the network was trained
             on. Its gradient then takes mean and deviation as constants: it is not the gradient of the value, and is
             up to 3e5 on faint patches. With False it is exact, and the values are another metric's.
-        precision: of the convolutions. `"bfloat16"` is faster where the machine has units for it (AVX-512 BF16, AMX,
-            tensor cores) and rounds each activation to 8 bits. On 11 pairs of procedural shapes, the metric came out
-            within 0.4 % of float32 where it is above 0.01, and within 2e-5 where it is below 0.003. Codes of different
-            precisions are refused.
+        precision: of the convolutions. `"bfloat16"` rounds each activation to 8 bits and is faster where the machine
+            has units for it (AVX-512, AMX, tensor cores); where it has none a warning says so, since it is some ten
+            times slower there. On 11 pairs of procedural shapes, the metric came out within 0.4 % of float32 where it
+            is above 0.01, and within 2e-5 where it is below 0.003. Codes of different precisions are refused.
 
     Raises:
         ValueError: unknown, missing or altered weights, published ones that were not fetched, or tensors that are
@@ -82,6 +81,7 @@ class HardNetDescriptor(nn.Module):
         """Unit descriptors of PoI patches."""
         x = normalize_patches(patches, floor=self.floor, kornia_compat=self.kornia_compat)
         if self.precision == "bfloat16":
+            warn_of_slow_bfloat16(x.device)
             x = x.bfloat16()
         # With one channel, channels-last is no order of memory, and every later layer would be copied into it.
         x = nn.functional.pad(x.unsqueeze(-1), (0, 1)).movedim(-1, 1)

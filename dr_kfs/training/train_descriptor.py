@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from dr_kfs.datasets import generate
 from dr_kfs.descriptors import HardNetDescriptor
 from dr_kfs.descriptors.patches import normalize_patches
+from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.descriptor_data import VIEWS, Triplets, shape_triplets
@@ -99,7 +100,8 @@ def fit(
             part = part.mirrored()
         stacked = torch.cat([part.anchors, part.positives, part.negatives[part.has_negative]])
         images = as_input(stacked).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):  # three times faster; the master weights are float32
+        # Three times faster where there are units for it; the master weights are float32.
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=has_bfloat16_units(images.device)):
             features = network.features(images).flatten(1)
         a, p, n = nn.functional.normalize(features.float()).split([batch, batch, int(part.has_negative.sum())])
         loss = hardnet_loss(a, p, n, part)

@@ -23,6 +23,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dr_kfs.descriptors import PatchScales, extract_patches, normalize_patches
+from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.structure_data import TARGET, Change, EditedViews, collect
@@ -66,7 +67,8 @@ class DescribedPatches:
 
     def _describe(self, patches: Tensor) -> Tensor:
         images = normalize_patches(patches).unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(patches.device.type, dtype=torch.bfloat16):  # the master weights are float32
+        fast = has_bfloat16_units(patches.device)  # the master weights are float32
+        with torch.autocast(patches.device.type, dtype=torch.bfloat16, enabled=fast):
             features: Tensor = self.network.features(images)  # pyright: ignore[reportCallIssue] - kornia's HardNet
         return nn.functional.normalize(features.flatten(1).float(), dim=1)
 

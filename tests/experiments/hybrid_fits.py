@@ -10,6 +10,7 @@ from torch import Tensor
 
 import dr_kfs
 from dr_kfs.datasets import TRAIN_FAMILIES, VALIDATION_SEEDS, generate
+from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.geometry import PointSets, nearest_neighbors
 from dr_kfs.large_steps import LargeSteps
 from dr_kfs.losses import object_space_first
@@ -76,6 +77,7 @@ class Fits:
     def __init__(self, setup: FitSetup, device: str) -> None:
         self.setup = setup
         self.device = device
+        self.fast_bfloat16 = has_bfloat16_units(torch.device(device))
         self.template = dr_kfs.normalize(dr_kfs.icosphere(setup.subdivisions)).to(device)
         renderer = dr_kfs.SoftRenderer(image_size=setup.measured_size)
         self.metric = dr_kfs.DRKFSLoss.from_preset(setup.preset, renderer=renderer, normalize="none").to(device)
@@ -88,7 +90,7 @@ class Fits:
         if kind in ("drkfs", "hybrid"):
             terms["drkfs"] = dr_kfs.DRKFSLoss.from_preset(
                 self.setup.preset,
-                precision="bfloat16",  # the small views of an objective: twice as fast
+                precision="bfloat16" if self.fast_bfloat16 else "float32",  # the small views of an objective
                 renderer=self.renderer,
                 detector=self.metric.detector,
                 normalize="none",

@@ -111,14 +111,14 @@ class TestTraining:
             descriptors, _ = describe(images, scales)
             loss = DRKFSLoss(
                 renderer=SoftRenderer(cameras=hemisphere_rig()[[0]]),
-                descriptor=HardNetDescriptor("hardnet-shapes", precision="bfloat16"),
+                descriptor=HardNetDescriptor("hardnet-shapes"),
                 matcher=LocalizedMatcher(),
                 scales=(4,),
             )
             poi = loss.detector(scales.shrink(images)[0])
             patches = poi.unfold(-2, 32, 16).unfold(-2, 32, 16).reshape(-1, 32, 32)
             expected = loss.descriptor(patches)
-        assert (descriptors.flatten(0, 2) * expected).sum(-1).min() > 0.999  # bfloat16
+        assert (descriptors.flatten(0, 2) * expected).sum(-1).min() > 0.999  # bfloat16 where the machine has it
 
     def test_steps_move_the_weights_and_a_run_goes_on_where_it_stopped(self, barred, tmp_path):
         path = tmp_path / "00002.safetensors"
