@@ -132,12 +132,14 @@ class GHHDetector(nn.Module):
 
     def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
         """PoI maps in [0, 1), of the size of the images."""
-        filters, biases, scale, offset = (
-            buffer.to(images.dtype) for buffer in (self.filters, self.biases, self.scale, self.offset)
-        )
+        biases, scale, offset = (buffer.to(images.dtype) for buffer in (self.biases, self.scale, self.offset))
+        return calibrated_poi(self.response(images), biases, scale, offset)
+
+    def response(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
+        """`f(I)` of Eq. 1, before the calibration, which makes large ones equal in float32."""
+        filters, biases = self.filters.to(images.dtype), self.biases.to(images.dtype)
         spectrum = self._spectrum((images.shape[-2], images.shape[-1]), images.dtype)
-        response = ghh_response(images, filters, biases, spectrum=spectrum)
-        return calibrated_poi(response, biases, scale, offset)
+        return ghh_response(images, filters, biases, spectrum=spectrum)
 
     def _spectrum(self, image_size: tuple[int, int], dtype: torch.dtype) -> Tensor:
         """That of the filters, kept for the last kind of image."""

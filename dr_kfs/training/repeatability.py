@@ -21,6 +21,8 @@ from torch import Tensor
 
 from dr_kfs.datasets import generate, retriangulated, with_cad_defects
 from dr_kfs.geometry import bounding_frame, normalize
+from dr_kfs.keypoints import GHHDetector
+from dr_kfs.keypoints.ghh import blank_response
 from dr_kfs.rendering import Cameras, SoftRenderer
 from dr_kfs.training.view_geometry import jittered_cameras, nearest_depth, project_visible, sample_at, unproject
 
@@ -115,7 +117,7 @@ def repeatability(
     """Share of the points, among those that the other view sees, that are found again, per detector.
 
     Args:
-        detectors: by name; images to maps whose maxima are the points.
+        detectors: by name; images to maps whose maxima are the points; `above_blank` of a `GHHDetector`.
         pairs: of `view_pair`.
         count: points per image, at most.
         radius: how near [px].
@@ -143,6 +145,18 @@ def repeatability(
                 found[name] += float((again & visible).sum())
                 seen[name] += float(visible.sum())
     return {name: round(found[name] / max(seen[name], 1.0), 4) for name in detectors}
+
+
+def above_blank(detector: GHHDetector) -> Response:
+    """`f(I)` of Eq. 1 where it is above that of a black image, else 0: what ranks the points of a PoI map.
+
+    The map itself is so near 1 at strong corners that neighbouring pixels are equal in float32, and all of them maxima.
+    """
+
+    def respond(images: Float[Tensor, "B H W"]) -> Float[Tensor, "B H W"]:
+        return (detector.response(images) - blank_response(detector.biases)).clamp_min(0.0)
+
+    return respond
 
 
 def baselines() -> dict[str, Response]:

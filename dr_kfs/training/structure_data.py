@@ -143,11 +143,11 @@ def _edited(name: str, strength: float, shape: LabelledShape) -> Meshes:
     return EDITS[name].apply(shape, strength)
 
 
-def collect(count: int, folder: Path, *, console: Console) -> list[Path]:
-    """Files of the first `count` shapes; those that are there already are kept."""
+def collect(planned: range, folder: Path, *, console: Console) -> list[Path]:
+    """Files of the planned shapes; those that are there already are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{index:05d}.safetensors" for index in range(count)]
-    for index, path in enumerate(track(paths, description="rendering edited shapes", console=console)):
+    paths = [folder / f"{index:05d}.safetensors" for index in planned]
+    for index, path in zip(planned, track(paths, description="rendering edited shapes", console=console), strict=True):
         if not path.exists():
             partial = path.with_suffix(".partial")
             edited_views(index).save(partial)

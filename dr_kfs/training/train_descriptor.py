@@ -9,6 +9,7 @@ after a removal as one more negative. The command writes `weights/<name>.safeten
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -34,12 +35,21 @@ SAME_PLACE = 24.0
 """Anchors of one view nearer than this are not negatives of each other [px]."""
 
 
-def collect(first_seed: int, count: int, detector: GHHDetector, *, seed: int, label: str, console: Console) -> Triplets:
+def collect(
+    first_seed: int,
+    count: int,
+    detector: GHHDetector,
+    *,
+    seed: int,
+    label: str,
+    console: Console,
+    families: Sequence[str] = FAMILIES,
+) -> Triplets:
     """Triplets of `count` shapes, families in turn."""
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for index in track(range(count), description=label, console=console):
-        shape = generate(FAMILIES[index % len(FAMILIES)], first_seed + index)
+        shape = generate(families[index % len(families)], first_seed + index)
         triplets = shape_triplets(shape, detector, first_view=index * VIEWS, generator=generator)
         if triplets is not None:
             parts.append(triplets)

@@ -24,7 +24,7 @@ from torch import Tensor
 from dr_kfs.datasets import generate
 from dr_kfs.keypoints.ghh import GHHDetector, group_signs
 from dr_kfs.training.detector_data import FIELD, LabelledPatches, label_shape
-from dr_kfs.training.repeatability import baselines, repeatability, view_pair
+from dr_kfs.training.repeatability import above_blank, baselines, repeatability, view_pair
 from dr_kfs.training.scores import FAMILIES, average_precision
 from dr_kfs.weights import register_weights
 
@@ -158,7 +158,7 @@ def main(
         view_pair(FAMILIES[index % len(FAMILIES)], 2 * HELD_OUT + index, "view", generator=turned)
         for index in range(held_out_shapes)
     ]
-    found = repeatability({"detector": as_detector(tensors), **baselines()}, pairs)
+    found = repeatability({"detector": above_blank(as_detector(tensors)), **baselines()}, pairs)
     figures |= {f"repeatability_{rival}": share for rival, share in found.items()}
     out.mkdir(parents=True, exist_ok=True)
     register_weights(

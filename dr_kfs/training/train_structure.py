@@ -4,6 +4,8 @@
 
 The first stage (`train_descriptor`) knows patches; this one knows what a missing leg costs beside a thicker one. Edits
 and labels are those of `structure_data` and `structure_loss`; detector, rasterizer and matching are what the loss uses.
+With `--triplet-weight` the first stage's loss goes on beside it, on patches of all training families, so that the
+network does not forget how to tell places apart.
 The command writes `weights/<name>.safetensors` and its entry in `weights/registry.json`, with the figures. With
 `--checkpoint FILE` it can be stopped and started again; `--log FILE` gets the curve as JSON lines.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +25,12 @@ from rich.progress import track
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dr_kfs.datasets.splits import TRAIN_FAMILIES, TRAIN_SEEDS
 from dr_kfs.descriptors import PatchScales, extract_patches, normalize_patches
 from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.training.checkpoint import TrainingState
+from dr_kfs.training.descriptor_data import Triplets
 from dr_kfs.training.structure_data import TARGET, Change, EditedViews, collect
 from dr_kfs.training.structure_loss import (
     MILD,
@@ -36,6 +41,8 @@ from dr_kfs.training.structure_loss import (
     ranking_loss,
     scale_distances,
 )
+from dr_kfs.training.train_descriptor import collect as collect_triplets
+from dr_kfs.training.train_descriptor import hardnet_loss
 from dr_kfs.weights import load_weights, register_weights
 
 FINE, COARSE = PatchScales(256, (1,)), PatchScales(256, (2, 4))
@@ -43,8 +50,13 @@ SHAPES_PER_STEP = 2
 SMALL_CHANGES = 3
 """Of a shape, per step, beside one change of its parts and one other shape."""
 PATCH_WEIGHT = 0.2
+SHIFT = 16
+"""Of the views, at most, so that the patches' grid falls elsewhere [px]; what surrounds a shape is wider."""
 HELD_OUT = 24
 """Shapes at the end of the plan that are only evaluated."""
+TRIPLETS_PER_STEP = 64
+FIRST_TRIPLET_SEED = TRAIN_SEEDS.start + 5000
+"""Of the shapes that triplets are of; those of the edits are below."""
 
 
 class DescribedPatches:
@@ -60,12 +72,13 @@ class DescribedPatches:
             patches = torch.cat([extract_patches(self.detector(each)) for each in scales.shrink(images)], dim=2)
         flat = patches.flatten(0, 2)
         lit = flat.amax((1, 2)) > 0
-        described = self._describe(torch.cat([flat[lit], flat.new_zeros(1, *flat.shape[1:])]))
+        described = self.describe(torch.cat([flat[lit], flat.new_zeros(1, *flat.shape[1:])]))
         blank = described[-1:].expand(len(flat), -1)
         descriptors = blank.index_copy(0, lit.nonzero().squeeze(1), described[:-1])
         return descriptors.view(*patches.shape[:3], -1), patches.mean((-2, -1))
 
-    def _describe(self, patches: Tensor) -> Tensor:
+    def describe(self, patches: Tensor) -> Tensor:
+        """Descriptors (K, 128) of PoI patches (K, 32, 32)."""
         images = normalize_patches(patches).unsqueeze(1).contiguous(memory_format=torch.channels_last)
         fast = has_bfloat16_units(patches.device)  # the master weights are float32
         with torch.autocast(patches.device.type, dtype=torch.bfloat16, enabled=fast):
@@ -92,6 +105,11 @@ def draw_changes(views: EditedViews, chance: random.Random) -> list[Change]:
     return [TARGET, *drawn[0], *drawn[1], *chance.sample(small, min(SMALL_CHANGES, len(small)))]
 
 
+def shifted(images: Tensor, down: int, right: int) -> Tensor:
+    """The images moved by whole pixels; what comes in is black."""
+    return nn.functional.pad(images, (right, -right, down, -down))
+
+
 def shape_loss(
     describe: DescribedPatches, views: EditedViews, chance: random.Random, *, fine_share: float, device: str
 ) -> Tensor:
@@ -103,6 +121,7 @@ def shape_loss(
     images = views.stacked(changes, chosen).to(device)
     if chance.random() < 0.5:
         images = images.flip(-1)
+    images = shifted(images, chance.randint(-SHIFT, SHIFT), chance.randint(-SHIFT, SHIFT))
     descriptors, weights = describe(images, scales)
     loss = ranking_loss(scale_distances(descriptors, weights, scales), changes)
     mild = [index for index, change in enumerate(changes) if change in MILD]
@@ -114,6 +133,27 @@ def shape_loss(
                 grid = torch.cartesian_prod(torch.arange(side), torch.arange(side)).to(device)
                 loss = loss + PATCH_WEIGHT * patch_loss(described[[0, mild[0]], 0], weight[0, 0], grid)
     return loss
+
+
+@dataclass(frozen=True)
+class TripletTerm:
+    """HardNet's own loss on PoI patches, as in the first stage."""
+
+    data: Triplets
+    weight: float
+
+    def loss(self, describe: DescribedPatches, chance: random.Random, *, device: str) -> Tensor:
+        """Of some triplets."""
+        chosen = torch.tensor(chance.sample(range(len(self.data.anchors)), TRIPLETS_PER_STEP))
+        part = self.data.take(chosen)
+        if chance.random() < 0.5:
+            part = part.mirrored()
+        stacked = torch.cat([part.anchors, part.positives, part.negatives[part.has_negative]])
+        described = describe.describe(stacked.to(device).float() / 255.0).cpu()
+        anchors, positives, negatives = described.split(
+            [TRIPLETS_PER_STEP, TRIPLETS_PER_STEP, len(described) - 2 * TRIPLETS_PER_STEP]
+        )
+        return self.weight * hardnet_loss(anchors, positives, negatives, part)
 
 
 @torch.no_grad()
@@ -140,6 +180,7 @@ def fit(
     steps: int,
     rate: float,
     fine_share: float,
+    triplets: TripletTerm | None = None,
     seed: int,
     device: str,
     checkpoint: Path | None,
@@ -162,6 +203,8 @@ def fit(
             loss = shape_loss(describe, views, chance, fine_share=fine_share, device=device)
             loss.backward()
             recent.append(loss.item())
+        if triplets is not None:
+            triplets.loss(describe, chance, device=device).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -177,11 +220,18 @@ def fit(
 
 def main(
     shapes: Annotated[int, typer.Option(help="Shapes; the last 24 are held out.")] = 300,
+    first_shape: Annotated[
+        int, typer.Option(min=0, help="Of the plan: start at shapes that --start has not seen.")
+    ] = 0,
     steps: Annotated[int, typer.Option(help="Optimiser steps, of two shapes each.")] = 1200,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-4,
     fine_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Of the shapes, seen at scale 1: three times as many patches.")
     ] = 0.35,
+    triplet_weight: Annotated[
+        float, typer.Option(min=0.0, help="Of the first stage's loss, on patches of --triplet-shapes shapes.")
+    ] = 0.0,
+    triplet_shapes: Annotated[int, typer.Option(min=1, help="Shapes that triplets are of.")] = 200,
     seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
     start: Annotated[str, typer.Option(help="Weights of the first stage: a name or a file.")] = "hardnet-shapes",
     detector: Annotated[str, typer.Option(help="Weights of the detector.")] = "ghh-shapes",
@@ -196,8 +246,16 @@ def main(
     if shapes <= HELD_OUT:
         raise typer.BadParameter(f"needs more than the {HELD_OUT} shapes that are held out", param_hint="--shapes")
     console = Console()
-    paths = collect(shapes, views, console=console)
+    paths = collect(range(first_shape, first_shape + shapes), views, console=console)
     network, poi = starting_network(start).to(device), GHHDetector(detector).to(device)
+    triplets = None
+    if triplet_weight:
+        families, label = TRAIN_FAMILIES, "rendering triplets"
+        data = collect_triplets(
+            FIRST_TRIPLET_SEED, triplet_shapes, poi.cpu(), seed=seed, label=label, console=console, families=families
+        )
+        triplets = TripletTerm(data, triplet_weight)
+        poi.to(device)
     held_out = paths[-HELD_OUT:]
     before = evaluate(DescribedPatches(network, poi), held_out, device=device)
     fit(
@@ -207,6 +265,7 @@ def main(
         steps=steps,
         rate=rate,
         fine_share=fine_share,
+        triplets=triplets,
         seed=seed,
         device=device,
         checkpoint=checkpoint,
@@ -226,8 +285,9 @@ def main(
         architecture="HardNet (kornia.feature.HardNet), stored as float16",
         license="MIT",
         data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
-        command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --steps {steps} --rate {rate} "
-        f"--fine-share {fine_share} --seed {seed} --start {start} --detector {detector} --name {name}",
+        command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --first-shape {first_shape} "
+        f"--steps {steps} --rate {rate} --fine-share {fine_share} --triplet-weight {triplet_weight} "
+        f"--triplet-shapes {triplet_shapes} --seed {seed} --start {start} --detector {detector} --name {name}",
         seed=seed,
         figures=figures,
     )

@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from dr_kfs.keypoints import GHHDetector
 from dr_kfs.rendering import hemisphere_rig
 from dr_kfs.training.repeatability import (
     ViewPair,
+    above_blank,
     baselines,
     carried,
     found_again,
@@ -98,3 +100,17 @@ class TestRepeatability:
     def test_no_point_is_none_found(self):
         pair = flat_pair(torch.zeros(64, 64), torch.zeros(64, 64))
         assert repeatability({"image": lambda images: images}, [pair]) == {"image": 0.0}
+
+
+class TestAboveBlank:
+    def test_ranks_as_the_map_does_without_its_ties(self, pair):
+        detector = GHHDetector()
+        response, poi = above_blank(detector)(pair.images), detector(pair.images)
+        assert torch.equal(response > 0, poi > 0)
+        order = response.flatten().argsort()
+        assert poi.flatten()[order].diff().min() >= -1e-6  # rounding of the sigmoid
+        strongest = poi == poi.amax()
+        assert response[strongest].unique().numel() >= poi[strongest].unique().numel()
+
+    def test_black_has_no_points(self):
+        assert above_blank(GHHDetector())(torch.zeros(1, 32, 32)).abs().max() == 0

@@ -2,6 +2,7 @@
 
 import json
 import math
+import random
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from dr_kfs.descriptors import HardNetDescriptor, PatchScales
 from dr_kfs.training import train_structure
 from dr_kfs.training.structure_data import FIRST_SEED, TARGET, EditedViews, collect, edited_views, planned_shape
 from dr_kfs.training.structure_loss import labelled_pairs, patch_loss, ranking_loss, scale_distances
+from dr_kfs.training.train_descriptor import collect as collect_triplets
 
 BARRED = 2
 """The third planned shape is a chair with bars, whose edits take no time."""
@@ -50,7 +52,7 @@ class TestEditedViews:
         assert all(torch.equal(again.images[change], images) for change, images in barred.images.items())
         for index in (0, 1):
             (tmp_path / f"{index:05d}.safetensors").write_bytes(b"there already")
-        assert len(collect(3, tmp_path, console=Console(quiet=True))) == 3
+        assert len(collect(range(3), tmp_path, console=Console(quiet=True))) == 3
 
 
 class TestPairs:
@@ -146,6 +148,32 @@ class TestTraining:
         curve = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
         assert [row["step"] for row in curve] == [3]
         assert math.isfinite(curve[0]["loss"])
+
+    def test_triplets_are_pulled_together_beside_the_order_of_edits(self, barred, tmp_path):
+        path = tmp_path / "00002.safetensors"
+        barred.save(path)
+        detector = GHHDetector()
+        data = collect_triplets(0, 3, detector, seed=0, label="", console=Console(quiet=True), families=["table"])
+        term = train_structure.TripletTerm(data, weight=10.0)
+        network = train_structure.starting_network("hardnet-structure")
+        describe = train_structure.DescribedPatches(network, detector)
+
+        def loss():
+            with torch.no_grad():
+                return term.loss(describe, random.Random(7), device="cpu").item()
+
+        before = loss()
+        assert before > 0
+        settings = {"steps": 4, "rate": 1e-4, "fine_share": 0.0, "seed": 0, "device": "cpu", "checkpoint": None}
+        quiet = {"log": None, "console": Console(quiet=True)}
+        train_structure.fit(network, detector, [path], triplets=term, **settings, **quiet)
+        assert loss() < before
+
+    def test_views_move_by_whole_pixels_and_nothing_comes_round(self):
+        image = torch.zeros(1, 8, 8)
+        image[0, 2, 7] = 1.0
+        assert train_structure.shifted(image, 3, -2)[0, 5, 5] == 1.0
+        assert train_structure.shifted(image, 0, 1).sum() == 0.0
 
     def test_evaluation_names_what_it_counts(self, barred, tmp_path):
         barred.save(tmp_path / "00002.safetensors")
