@@ -213,7 +213,9 @@ class SoftRenderer(nn.Module):
         # Faces that are not drawn get a corner of depth 0, in front of the clip plane: the rasterizer drops them, with
         # no gradient.
         projected = torch.nn.functional.pad(cameras.project(vertices), (0, 0, 0, 1))
-        face_ndc = projected[:, torch.where(drawn[:, None], faces, len(vertices))]
+        index = torch.where(drawn[:, None], faces, len(vertices))
+        # `projected[:, index]`; a gather along one axis is faster on a CPU than indexing, both ways.
+        face_ndc = projected.index_select(1, index.flatten()).unflatten(1, index.shape)
         face_shade = shade_corners(vertices, faces, cameras.eye, lighting=self.lighting, shading=self.shading)
         return face_ndc, face_shade
 

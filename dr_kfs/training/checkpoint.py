@@ -47,4 +47,6 @@ class TrainingState:
         }
         if self.generator is not None:
             state["generator"] = self.generator.get_state()
-        torch.save(state, self.path)
+        partial = self.path.with_name(f"{self.path.name}.partial")
+        torch.save(state, partial)
+        partial.replace(self.path)  # in one step: a file that is there is whole

@@ -104,7 +104,7 @@ def all_groups(device: str = "cpu") -> list[Group]:
         _sweep("render views", "views", render, (1, 5, 25, 50, 100)),
         _sweep("render size", "size", render, (64, 128, 256, 512)),
         _sweep("render batch", "batch", render, (1, 4, 16, 32)),
-        _sweep("step faces", "faces", step, (5120, 20480)),
+        _sweep("step faces", "faces", step, (5120, 20480, 81920)),
         _sweep("step faces, bfloat16", "faces", replace(step, precision="bfloat16"), (5120, 20480)),
         _sweep("step faces, fine", "faces", fine, (5120, 20480)),
         _sweep("step faces, fine, bfloat16", "faces", replace(fine, precision="bfloat16"), (5120, 20480)),
