@@ -77,7 +77,7 @@ class ChunkedStep:
         if fused and with_grad and not shared:
             return _FusedStep.apply(self, ours, theirs, *tensors)  # type: ignore[no-any-return]
         chunks = []
-        for items in self._shape_chunks(len(ours)):
+        for items in self.shape_chunks(len(ours)):
             a, b = ours[items], theirs[items] if len(theirs) == len(ours) else theirs
             parts = [self.judge(*look) for seen in self.seen(a, b) for look in self.runs(seen)]
             chunks.append(torch.stack(parts).sum(0))
@@ -90,7 +90,7 @@ class ChunkedStep:
         """The distances, and the gradient of their sum at the wanted ones of the tensors of both sides."""
         values: list[Tensor] = []
         gradients: list[list[Tensor]] = [[] for _ in wanted]
-        for items in self._shape_chunks(len(ours)):
+        for items in self.shape_chunks(len(ours)):
             pair, leaves, places = [], [], iter(zip(wanted, gradients, strict=True))
             for side in (ours, theirs):
                 chosen = side[items] if len(side) == len(ours) else side
@@ -124,7 +124,8 @@ class ChunkedStep:
                     place += gradient
         return torch.stack(values).sum(0)
 
-    def _shape_chunks(self, count: int) -> Iterator[slice]:
+    def shape_chunks(self, count: int) -> Iterator[slice]:
+        """The shapes, as many as are in memory at a time."""
         for start in range(0, count, self.plan.shapes):
             yield slice(start, min(start + self.plan.shapes, count))
 

@@ -20,11 +20,19 @@ Side: TypeAlias = "Meshes | SoftSurface | ShapeCode"
 
 
 def accept_side(shape: Shape, name: Literal["predicted", "target"], settings: dict[str, object]) -> Side:
-    """A shape as meshes; a code as it is, if it was made with these settings; a soft surface, if it is predicted."""
+    """A shape as meshes; a code as it is, if it was made with these settings; a soft surface, if it is predicted.
+
+    Raises:
+        ValueError: no shape at all, or a code of other settings.
+    """
     if isinstance(shape, ShapeCode):
         check_same_settings(shape.settings, settings, f"The {name} code", "this loss")
-        return shape
-    return as_surface(shape) if name == "predicted" else as_meshes(shape)
+        side: Side = shape
+    else:
+        side = as_surface(shape) if name == "predicted" else as_meshes(shape)
+    if len(side) == 0:
+        raise ValueError(f"{name} holds no shape: leave an empty batch out.")
+    return side
 
 
 def sides_in_one_frame(
@@ -44,14 +52,19 @@ def sides_in_one_frame(
         )
     their_frame = theirs.frame if isinstance(theirs, ShapeCode) else own_frame(theirs, normalization)
     if isinstance(ours, ShapeCode):
-        if normalization != "each" and not ours.frame.allclose(their_frame):
+        if normalization != "each" and not ours.frame.allclose(expanded(their_frame, len(ours))):
             raise ValueError(
                 "The predicted code was normalised in another frame than the target. Encode it in the target's: "
                 "`loss_fn.encode(predicted, frame=target_code.frame)`."
             )
     else:
+        if normalization == "none" and not their_frame.allclose(Frame.identity(len(theirs))):
+            raise ValueError(
+                'The target code was normalised with a frame, and normalize="none" leaves the prediction as it is. '
+                "Encode the target without one, or normalize both with it."
+            )
         frame = their_frame if normalization == "target" else own_frame(ours, normalization)
-        frame = _expanded(frame, len(ours))
+        frame = expanded(frame, len(ours))
         ours = normalize_surface(ours, frame)
     if isinstance(theirs, Meshes):
         theirs = normalize(theirs, their_frame)
@@ -91,5 +104,8 @@ def side_items(side: Side) -> tuple[Tensor, ...]:
     return (side.vertex_item(),) if isinstance(side, Meshes) else ()
 
 
-def _expanded(frame: Frame, count: int) -> Frame:
+def expanded(frame: Frame, count: int) -> Frame:
+    """The frame of one shape for all; that of several shapes as it is."""
+    if len(frame) != 1:
+        return frame
     return Frame(center=frame.center.expand(count, 3), scale=frame.scale.expand(count))

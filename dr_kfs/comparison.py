@@ -25,15 +25,15 @@ class SeenShape:
     """PoI maps at each scale; None where the side was a `ShapeCode`."""
 
     @staticmethod
-    def cat(parts: Sequence[SeenShape]) -> SeenShape:
-        """Runs of views as one."""
+    def cat(parts: Sequence[SeenShape], dim: int) -> SeenShape:
+        """Shapes (dim 0) or runs of views (dim 1) as one."""
         images = [part.images for part in parts if part.images is not None]
         maps = [part.poi for part in parts if part.poi is not None]
         return SeenShape(
-            torch.cat([part.descriptors for part in parts], dim=1),
-            torch.cat([part.weights for part in parts], dim=1),
-            torch.cat(images, dim=1) if images else None,
-            tuple(torch.cat(same, dim=1) for same in zip(*maps, strict=True)) if maps else None,
+            torch.cat([part.descriptors for part in parts], dim),
+            torch.cat([part.weights for part in parts], dim),
+            torch.cat(images, dim) if images else None,
+            tuple(torch.cat(same, dim) for same in zip(*maps, strict=True)) if maps else None,
         )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews
-from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, own_frame, sides_in_one_frame
+from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, expanded, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, Direction, SeenShape
 from dr_kfs.descriptors import HardNetDescriptor, ViewDescriptor, extract_patches, patch_scales
 from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
@@ -113,7 +113,6 @@ class DRKFSLoss(nn.Module):
             raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}.')
         if view_chunk is not None and view_chunk < 1:
             raise ValueError(f"view_chunk must be at least 1, got {view_chunk}.")
-        self._plain = renderer is detector is matcher is None and normalize == "target" and detach_weights
         # Any: an injected stage is whatever module keeps the contract above.
         self.renderer: Any = SoftRenderer() if renderer is None else renderer
         self.detector: Any = GHHDetector() if detector is None else detector
@@ -159,7 +158,7 @@ class DRKFSLoss(nn.Module):
         predicted: Shape,
         target: Shape,
         *,
-        views: list[int] | None = None,
+        views: Sequence[int] | Tensor | None = None,
         reduction: Reduction | None = None,
     ) -> Float[Tensor, ""] | Float[Tensor, " B"]:
         """The distance of each predicted shape to its target.
@@ -176,8 +175,7 @@ class DRKFSLoss(nn.Module):
             TypeError: something that is not a shape.
         """
         ours, theirs = self._in_one_frame(predicted, target)
-        views = self._drawn_views() if views is None else views
-        check_views(views, self.view_count)
+        views = check_views(self._drawn_views() if views is None else views, self.view_count)
         step = self._chunked_step(ours, theirs, views)
         fused = self.fused and not any(parameter.requires_grad for parameter in self.parameters())
         values = step.values(ours, theirs, fused=fused)
@@ -185,6 +183,7 @@ class DRKFSLoss(nn.Module):
             values = values * (self.view_count / len(views))
         return reduce_items(values, self.reduction if reduction is None else reduction)
 
+    @torch.inference_mode(False)  # a code that is made there may be the target of a training later
     @torch.no_grad()
     def encode(self, shape: Shape, *, frame: Frame | None = None) -> ShapeCode:
         """Describe shapes once; the code stands for them as a target (or as a prediction, without gradient).
@@ -196,14 +195,10 @@ class DRKFSLoss(nn.Module):
         meshes = as_meshes(shape)
         if frame is None:
             frame = own_frame(meshes, self.normalize)
+        frame = expanded(frame, len(meshes))
         meshes = normalize(meshes, frame)
-        parts = [self._describe(look) for look in self._looks(meshes)]
-        return ShapeCode(
-            descriptors=torch.cat([part.descriptors for part in parts], dim=1),
-            weights=torch.cat([part.weights for part in parts], dim=1),
-            frame=frame,
-            settings=self.code_settings(),
-        )
+        seen = self._remembered(meshes, pictures=False)
+        return ShapeCode(seen.descriptors, seen.weights, frame, self.code_settings())
 
     @torch.no_grad()
     def compare(self, predicted: Shape, target: Shape) -> Comparison:
@@ -251,15 +246,16 @@ class DRKFSLoss(nn.Module):
 
     def settings(self) -> dict[str, object]:
         """What a value depends on, and the name of its preset."""
+        return {"preset": self.preset, **self._settings()}
+
+    def _settings(self) -> dict[str, object]:
         weights = {"recall_weight": self.recall_weight, "precision_weight": self.precision_weight}
-        return {"preset": self.preset, **self.code_settings(), "matcher": _settings(self.matcher), **weights}
+        return {**self.code_settings(), "matcher": _settings(self.matcher), **weights}
 
     @property
     def preset(self) -> str:
         """The preset that has these settings, or "custom"."""
-        if not self._plain or (self.recall_weight, self.precision_weight) != (1.0, 1.0):
-            return "custom"
-        return preset_name(getattr(self.descriptor, "weights", ""), self.scales)
+        return preset_name({**self._settings(), "detach_weights": self.detach_weights}, self.scales)
 
     # -- the five stages -----------------------------------------------------------------------------------------
 
@@ -269,7 +265,7 @@ class DRKFSLoss(nn.Module):
             return DescribedViews(side.descriptors[:, views], side.weights[:, views])
         self._check_device(side)
         images = self.renderer(side, self.renderer.cameras[views]).images
-        with torch.autocast(side.device.type, enabled=False):  # PoI values are small differences of large sums
+        with _no_autocast(images):  # PoI values are small differences of large sums
             return SeenViews(images, tuple(self.detector(shrunk) for shrunk in self.scales.shrink(images)))
 
     def _describe(self, look: Look) -> DescribedViews:
@@ -279,10 +275,12 @@ class DRKFSLoss(nn.Module):
         patches = torch.cat([extract_patches(poi) for poi in look.poi], dim=2)
         weights = patches.mean((-2, -1))
         if isinstance(self.descriptor, ViewDescriptor):
-            described = [self.descriptor.describe_views(shrunk) for shrunk in self.scales.shrink(look.images)]
+            with _no_autocast(patches):
+                described = [self.descriptor.describe_views(shrunk) for shrunk in self.scales.shrink(look.images)]
             return DescribedViews(torch.cat(described, dim=2), weights)
-        blank = self._blank_descriptor(patches.dtype, patches.device)
-        descriptors = describe_lit_patches(self.descriptor, patches.flatten(0, 2), blank)
+        with _no_autocast(patches):
+            blank = self._blank_descriptor(patches.dtype, patches.device)
+            descriptors = describe_lit_patches(self.descriptor, patches.flatten(0, 2), blank)
         return DescribedViews(descriptors.view(*patches.shape[:3], -1), weights)
 
     def _blank_descriptor(self, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "1 D"]:
@@ -307,19 +305,23 @@ class DRKFSLoss(nn.Module):
         weights = query.weights.detach() if self.detach_weights else query.weights
         return Direction(scaled_similarity(found.distance, weights, self.scales), found.distance, weights, found.index)
 
-    def _looks(self, side: Side) -> Iterator[Look]:
-        """All views of a side in the runs in which a step describes them, so that a code is what a step sees."""
-        step = self._chunked_step(side, side, list(range(self.view_count)))
-        return (look for seen in step.seen(side) for (look,) in step.runs(seen))
+    def _remembered(self, side: Side, *, pictures: bool = True) -> SeenShape:
+        """Descriptors of all views, with the pictures they came from if there are any.
 
-    def _remembered(self, side: Side) -> SeenShape:
-        """Descriptors of all views with the pictures they came from; a code has none."""
-        parts = []
-        for look in self._looks(side):
+        In the chunks of a step, so that a code is what a step sees.
+        """
+        step = self._chunked_step(side, side, list(range(self.view_count)))
+
+        def remembered(look: Look) -> SeenShape:
             described = self._describe(look)
-            pictures = (look.images, look.poi) if isinstance(look, SeenViews) else (None, None)
-            parts.append(SeenShape(described.descriptors, described.weights, *pictures))
-        return SeenShape.cat(parts)
+            kept = (look.images, look.poi) if pictures and isinstance(look, SeenViews) else (None, None)
+            return SeenShape(described.descriptors, described.weights, *kept)
+
+        shapes = []
+        for items in step.shape_chunks(len(side)):
+            runs = [remembered(look) for seen in step.seen(side[items]) for (look,) in step.runs(seen)]
+            shapes.append(SeenShape.cat(runs, dim=1))
+        return SeenShape.cat(shapes, dim=0)
 
     # -- what comes in, and how it is cut up -------------------------------------------------------------------
 
@@ -362,6 +364,11 @@ class DRKFSLoss(nn.Module):
             )
 
 
+def _no_autocast(values: Tensor) -> torch.autocast:
+    """A stage has the precision that its settings name, under a user's autocast too: codes depend on it."""
+    return torch.autocast(values.device.type, enabled=False)
+
+
 def _settings(module: nn.Module) -> dict[str, object]:
     describe: Any = getattr(module, "settings", None)
     if describe is not None:
@@ -371,7 +378,7 @@ def _settings(module: nn.Module) -> dict[str, object]:
 
 @functools.cache
 def _default_loss(normalize: Normalization, device: torch.device) -> DRKFSLoss:
-    return DRKFSLoss(normalize=normalize).to(device)
+    return DRKFSLoss(normalize=normalize).to(device)  # its weights are usable in every mode, wherever it is made
 
 
 def drkfs_distance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -45,7 +46,7 @@ def match_localized(
             [descriptor distance], which is smooth where the best match changes; the paper's is hard.
 
     Raises:
-        ValueError: different shapes, or patches that are not a square grid.
+        ValueError: different shapes, patches that are not a square grid, or a radius or temperature that is none.
 
     References:
         Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1, "Localized Feature matching", Eq. 2.
@@ -55,7 +56,8 @@ def match_localized(
     grid = round(query.shape[2] ** 0.5)
     if grid * grid != query.shape[2]:
         raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
-    reach = radius // stride
+    _check_search(radius, stride, temperature)
+    reach = min(radius // stride, grid - 1)  # nothing is farther
     query_grid = query.unflatten(2, (grid, grid))
     reference_grid = reference.unflatten(2, (grid, grid))
     patch = torch.arange(grid * grid, device=query.device).view(grid, grid)
@@ -78,6 +80,13 @@ def match_localized(
         best = (weights * torch.where(distance.isinf(), 0.0, distance)).sum(-1)
     matched = index.expand(*distance.shape).gather(-1, nearest.unsqueeze(-1)).squeeze(-1)
     return PatchMatches(distance=best, index=matched)
+
+
+def _check_search(radius: int, stride: int, temperature: float | None) -> None:
+    if radius < 0 or radius % stride:
+        raise ValueError(f"radius must be a multiple of the patches' stride, {stride} px, got {radius}.")
+    if temperature is not None and not 0.0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive, or None for the hard minimum, got {temperature}.")
 
 
 def _overlap(grid: int, shift: int) -> tuple[slice, slice]:
@@ -121,6 +130,7 @@ class LocalizedMatcher(nn.Module):
 
     def __init__(self, *, radius: int = PATCH_STRIDE, temperature: float | None = None) -> None:
         super().__init__()
+        _check_search(radius, PATCH_STRIDE, temperature)
         self.radius = radius
         self.temperature = temperature
 

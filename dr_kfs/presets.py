@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
 from dr_kfs.descriptors.patch_scales import DEFAULT_SCALES, PatchScales
+from dr_kfs.descriptors.published import PUBLISHED
+from dr_kfs.keypoints.ghh import DEFAULT_DETECTOR
+from dr_kfs.matching import LocalizedMatcher
+from dr_kfs.rendering import SoftRenderer
+from dr_kfs.weights import weights_fingerprint
 
 __all__ = ["PRESETS", "Preset", "PresetSettings", "find_preset", "preset_name"]
 
@@ -57,9 +64,41 @@ def find_preset(name: str) -> PresetSettings:
     return PRESETS[name]  # pyright: ignore[reportArgumentType] - checked above
 
 
-def preset_name(descriptor: str, scales: PatchScales) -> str:
-    """Which preset has this descriptor at these scales; "custom" if none has."""
+def preset_name(settings: Mapping[str, object], scales: PatchScales) -> str:
+    """Which preset has these settings of a loss, "custom" if none has; "default (bfloat16)" in that precision.
+
+    Args:
+        settings: those of `DRKFSLoss.settings` but the preset, and `detach_weights`.
+        scales: of the patches.
+    """
+    if any(settings[name] != value for name, value in _common_settings().items()):
+        return "custom"
+    descriptor: Any = settings["descriptor"]
     for name, preset in PRESETS.items():
-        if (preset.descriptor, preset.scales) == (descriptor, scales):
-            return name
+        expected = {
+            "type": "HardNetDescriptor",
+            "weights": preset.descriptor,
+            "floor": 1e-2,
+            "kornia_compat": preset.descriptor in PUBLISHED,
+        }
+        if preset.scales == scales and all(descriptor.get(key) == value for key, value in expected.items()):
+            return name if descriptor["precision"] == "float32" else f"{name} ({descriptor['precision']})"
     return "custom"
+
+
+@functools.cache
+def _common_settings() -> dict[str, object]:
+    """What no preset changes."""
+    return {
+        "renderer": SoftRenderer().settings(),
+        "detector": {
+            "type": "GHHDetector",
+            "weights": DEFAULT_DETECTOR,
+            "fingerprint": weights_fingerprint(DEFAULT_DETECTOR),
+        },
+        "matcher": LocalizedMatcher().settings(),
+        "normalize": "target",
+        "recall_weight": 1.0,
+        "precision_weight": 1.0,
+        "detach_weights": True,
+    }

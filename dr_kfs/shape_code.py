@@ -40,7 +40,7 @@ class ShapeCode:
         """A sub-batch; an int gives a batch of one."""
         if isinstance(index, int):
             index = [index]
-        chosen = torch.arange(len(self))[index]
+        chosen = torch.arange(len(self))[list(index) if isinstance(index, tuple) else index].view(-1)
         frame = Frame(center=self.frame.center[chosen], scale=self.frame.scale[chosen])
         return replace(self, descriptors=self.descriptors[chosen], weights=self.weights[chosen], frame=frame)
 
@@ -96,7 +96,7 @@ class ShapeCode:
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
                 metadata = file.metadata() or {}
-                if metadata.get("format") != FORMAT:
+                if metadata.get("format") != FORMAT or "settings" not in metadata:
                     raise ValueError(
                         f'{path} is not a shape code: expected format "{FORMAT}", got {metadata.get("format")!r}.'
                     )

@@ -61,8 +61,11 @@ def plan_step(
         max_memory: what the step may add [bytes]; None is 4 GB on a GPU, and no limit on a CPU.
 
     Raises:
-        ValueError: not even one view of one shape fits into `max_memory`, or not `view_chunk` views.
+        ValueError: `max_memory` is not positive, or not even one view of one shape fits into it, or not `view_chunk`
+            views.
     """
+    if max_memory is not None and not max_memory > 0:
+        raise ValueError(f"max_memory must be positive [bytes], or None, got {max_memory}.")
     listed = faces * LISTED_FACE_BYTES + fragments * FRAGMENT_BYTES
     render = image_size**2 * PIXEL_BYTES + (listed if fragments else faces * FACE_BYTES)
     describe = patches * PATCH_BYTES

@@ -19,6 +19,7 @@ from dr_kfs import (
     marching_cubes,
 )
 from dr_kfs.datasets import generate
+from dr_kfs.geometry import bounding_frame
 
 VIEWS = [1, 9, 24]
 
@@ -205,11 +206,34 @@ class TestGradient:
         before = loss_fn(table, chair.to_meshes())
         assert torch.equal(loss_fn.train()(table, chair.to_meshes()), before)
 
-    def test_autocast_keeps_the_value(self, loss_fn, chair, table):
-        plain = loss_fn(table, chair.to_meshes())
+    def test_autocast_keeps_value_and_codes(self, loss_fn, chair, table):
+        code = loss_fn.encode(chair.to_meshes())
+        plain = loss_fn(table, code)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            mixed = loss_fn(table, chair.to_meshes())
-        torch.testing.assert_close(mixed.float(), plain, rtol=0.02, atol=0)  # bfloat16 has 8 bits
+            assert torch.equal(loss_fn(table, code), plain)
+            assert torch.equal(loss_fn.encode(chair.to_meshes()).descriptors, code.descriptors)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_a_narrower_dtype_of_the_user_changes_nothing(self, loss_fn, chair, table, dtype):
+        network = torch.nn.ModuleDict({"loss": DRKFSLoss(renderer=loss_fn.renderer, reduction="none")})
+        expected = loss_fn(table, chair.to_meshes())
+        assert torch.equal(network.to(dtype)["loss"](table, chair.to_meshes()), expected)
+        assert torch.equal(network.float()["loss"](table, chair.to_meshes()), expected)
+
+    def test_what_is_made_in_inference_mode_serves_a_training(self, loss_fn, chair):
+        with torch.inference_mode():
+            loss = DRKFSLoss(renderer=loss_fn.renderer)
+            code = loss.encode(chair.to_meshes())
+            assert loss(icosphere(1), code).isfinite()
+        vertices = icosphere(1).vertices.clone().requires_grad_()
+        loss(icosphere(1).with_vertices(vertices), code).backward()
+        assert vertices.grad is not None
+        assert vertices.grad.abs().sum() > 0
+
+    def test_the_function_serves_both_modes(self):
+        with torch.inference_mode():
+            once = drkfs_distance(icosphere(0), icosphere(1), normalize="each")
+        assert torch.equal(drkfs_distance(icosphere(0), icosphere(1), normalize="each"), once)
 
     def test_an_injected_stage_with_parameters_gets_its_gradient(self, loss_fn, chair):
         class Scaled(torch.nn.Module):
@@ -476,3 +500,64 @@ class TestDirections:
     def test_bad_weights(self, weight):
         with pytest.raises(ValueError, match="recall_weight and precision_weight must be at least 0"):
             DRKFSLoss(recall_weight=weight)
+
+
+class TestBadPredictions:
+    def test_an_empty_batch_is_an_error(self, loss_fn, chair):
+        with pytest.raises(ValueError, match="predicted holds no shape"):
+            loss_fn(icosphere(1)[[]], chair.to_meshes())
+
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    def test_names_the_item_and_the_vertex_that_is_not_finite(self, loss_fn, chair, bad):
+        sphere = icosphere(1)
+        both = Meshes.cat([sphere, sphere])
+        vertices = both.vertices.clone()
+        vertices[len(sphere.vertices) + 3, 1] = bad
+        with pytest.raises(ValueError, match=r"item 1: expected finite vertices, got .* at vertex 3"):
+            loss_fn(both.with_vertices(vertices), chair.to_meshes())
+
+    @pytest.mark.parametrize("size", [1e8, 1e20, 1e30])
+    def test_huge_vertices_have_a_finite_loss_and_gradient(self, loss_fn, chair, size):
+        vertices = icosphere(1).vertices.clone()
+        vertices[3] *= size
+        vertices.requires_grad_()
+        loss = loss_fn(icosphere(1).with_vertices(vertices), chair.to_meshes()).sum()
+        loss.backward()
+        assert loss.isfinite()
+        assert vertices.grad.isfinite().all()
+        assert vertices.grad[3].abs().sum() == 0
+
+    @pytest.mark.parametrize("views", [[True, False, True], [0.5], torch.tensor([0.0]), []])
+    def test_views_are_numbers(self, loss_fn, chair, views):
+        with pytest.raises(ValueError, match="views must name views of the rig, 0 to 2"):
+            loss_fn(icosphere(1), chair.to_meshes(), views=views)
+
+    def test_views_may_be_a_tuple_or_a_tensor(self, loss_fn, chair):
+        values = [
+            loss_fn(icosphere(1), chair.to_meshes(), views=views) for views in ([0, 2], (0, 2), torch.tensor([0, 2]))
+        ]
+        assert torch.equal(values[0], values[1])
+        assert torch.equal(values[0], values[2])
+
+
+class TestCodesOfBatches:
+    def test_are_those_of_a_loop(self, loss_fn, chair, table):
+        shapes = [icosphere(1), table, chair.to_meshes()]
+        code = loss_fn.encode(Meshes.cat(shapes))
+        for item, shape in enumerate(shapes):
+            assert torch.equal(code[item].descriptors[0], loss_fn.encode(shape).descriptors[0])
+        assert (loss_fn(Meshes.cat(shapes), code) == 0).all()
+
+    def test_one_frame_serves_a_batch(self, loss_fn, chair, table):
+        target = loss_fn.encode(chair.to_meshes())
+        codes = loss_fn.encode(Meshes.cat([table, icosphere(1)]), frame=target.frame)
+        assert len(codes.frame) == 2
+        expected = loss_fn(Meshes.cat([table, icosphere(1)]), target)
+        torch.testing.assert_close(loss_fn(codes, target), expected, rtol=1e-5, atol=0)
+        torch.testing.assert_close(loss_fn(codes[(1,)], target), expected[1:], rtol=1e-5, atol=0)
+
+    def test_a_frame_is_no_silent_number_without_normalization(self, loss_fn, chair):
+        loss = DRKFSLoss(renderer=loss_fn.renderer, normalize="none")
+        code = loss.encode(chair.to_meshes(), frame=bounding_frame(chair.to_meshes()))
+        with pytest.raises(ValueError, match='normalised with a frame, and normalize="none"'):
+            loss(chair.to_meshes(), code)

@@ -66,3 +66,23 @@ class TestWeightedSimilarity:
         distance = torch.tensor([[[1.0, 3.0], [5.0, 7.0]]])
         weights = torch.tensor([[[1.0, 3.0], [0.0, 0.0]]])
         assert weighted_similarity(distance, weights).tolist() == [[2.5, 0.0]]
+
+
+class TestSearch:
+    @pytest.mark.parametrize(
+        ("bad", "message"),
+        [
+            ({"radius": 8}, "multiple of the patches' stride, 16 px, got 8"),
+            ({"radius": -16}, "got -16"),
+            ({"temperature": 0.0}, "temperature must be positive"),
+            ({"temperature": float("nan")}, "got nan"),
+        ],
+    )
+    def test_what_cannot_be_searched_is_an_error(self, bad, message):
+        with pytest.raises(ValueError, match=message):
+            LocalizedMatcher(**bad)
+
+    def test_a_radius_beyond_the_image_is_the_whole_image(self):
+        query, reference = torch.randn(1, 1, 9, 4), torch.randn(1, 1, 9, 4)
+        everywhere = match_localized(query, reference, radius=1600)
+        assert torch.equal(everywhere.distance, match_localized(query, reference, radius=32).distance)

@@ -3,8 +3,9 @@
 import pytest
 
 from dr_kfs import DRKFSLoss, GHHDetector, SoftRenderer, hemisphere_rig
-from dr_kfs.descriptors.patch_scales import DEFAULT_SCALES, PatchScales
-from dr_kfs.presets import PRESETS, find_preset, preset_name
+from dr_kfs.descriptors import HardNetDescriptor
+from dr_kfs.matching import LocalizedMatcher
+from dr_kfs.presets import PRESETS, find_preset
 from dr_kfs.report import weights_text
 from dr_kfs.weights import available_weights
 
@@ -47,7 +48,9 @@ class TestNames:
         "changed",
         [
             {"renderer": SoftRenderer(cameras=hemisphere_rig()[[1]])},
-            {"detector": GHHDetector()},
+            {"descriptor": HardNetDescriptor(floor=0.1)},
+            {"descriptor": HardNetDescriptor(kornia_compat=True)},
+            {"matcher": LocalizedMatcher(radius=0)},
             {"scales": (1, 2)},
             {"normalize": "each"},
             {"recall_weight": 2.0},
@@ -61,5 +64,17 @@ class TestNames:
         assert weights_text(DRKFSLoss().settings()).startswith("preset default, detector ghh-shapes")
 
     def test_neither_weights_nor_scales_alone_make_a_preset(self):
-        assert preset_name("hardnet-structure", PatchScales(256, (1,))) == "custom"
-        assert preset_name("hardnet-structure", DEFAULT_SCALES) == "default"
+        assert DRKFSLoss(scales=(1,)).preset == "custom"
+        assert DRKFSLoss(descriptor="hardnet-shapes").preset == "custom"
+        assert DRKFSLoss(descriptor="hardnet-shapes", scales=(1,)).preset == "fine"
+
+    def test_the_same_stages_have_the_name_however_they_came(self):
+        assert DRKFSLoss(renderer=SoftRenderer(), detector=GHHDetector()).preset == "default"
+
+    def test_what_is_changed_later_counts(self):
+        loss = DRKFSLoss()
+        loss.matcher.radius = 0
+        assert loss.preset == "custom"
+
+    def test_another_precision_is_in_the_name(self):
+        assert DRKFSLoss.from_preset("fine", precision="bfloat16").preset == "fine (bfloat16)"

@@ -58,6 +58,8 @@ def fit_command(
     The fit is saved every 25 steps and on Ctrl-C; --resume continues it to the result that it would have had.
     """
     check_suffix(output, MESH_SUFFIXES)
+    if output.exists() and output.samefile(target):
+        raise ValueError(f"{output} is the target itself: write the fitted mesh to another file.")
     checkpoint = output.with_suffix(".fit.safetensors") if checkpoint is None else checkpoint
     if checkpoint.exists() and not resume:
         raise ValueError(f"{checkpoint} holds an unfinished fit: continue it with --resume, or delete it.")

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from dr_kfs._frozen_buffers import FrozenBuffers
 from dr_kfs.weights import FINGERPRINT_LENGTH
 
 
-class FrozenNetwork(nn.Module):
+class FrozenNetwork(FrozenBuffers):
     """A copy of a network whose tensors are buffers of this module, neither parameters nor in `state_dict()`.
 
     The network itself stays in evaluation mode whatever is done to the loss. It computes in the dtype of its input.

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dr_kfs._frozen_buffers import FrozenBuffers
 from dr_kfs.descriptors.hardnet_layout import PADDINGS, STRIDES, fold_batch_norm
 from dr_kfs.descriptors.patches import normalize_patches
 from dr_kfs.descriptors.precision import Precision, warn_of_slow_bfloat16
@@ -17,7 +18,7 @@ from dr_kfs.weights import PICKLES, SUFFIX, available_weights, load_weights, wei
 DEFAULT_DESCRIPTOR = "hardnet-structure"
 
 
-class HardNetDescriptor(nn.Module):
+class HardNetDescriptor(FrozenBuffers):
     """HardNet in evaluation mode, frozen, with batch normalisation folded into the convolutions.
 
     Seven convolutions (32, 32, 64/2, 64, 128/2, 128 of 3x3, then 128 of 8x8), ReLU between them, and L2
@@ -65,13 +66,18 @@ class HardNetDescriptor(nn.Module):
             raise ValueError(f'precision must be "float32" or "bfloat16", got {precision!r}.')
         self.precision: Precision = precision
         self.weights = weights
-        tensors, self.fingerprint = _read_weights(weights)
+        with torch.inference_mode(False):  # a descriptor that is made there may serve a training later
+            tensors, self.fingerprint = _read_weights(weights)
+            self._register(tensors)
         self.floor = floor
         self.kornia_compat = weights in PUBLISHED if kornia_compat is None else kornia_compat
-        for layer, (kernel, bias) in enumerate(fold_batch_norm(tensors, name=weights)):
+
+    def _register(self, tensors: dict[str, Tensor]) -> None:
+        """The folded convolutions as buffers."""
+        for layer, (kernel, bias) in enumerate(fold_batch_norm(tensors, name=self.weights)):
             if layer == 0:  # a second, empty channel; see `forward`
                 kernel = nn.functional.pad(kernel, (0, 0, 0, 0, 0, 1))
-            if precision == "bfloat16":
+            if self.precision == "bfloat16":
                 kernel, bias = kernel.bfloat16(), bias.bfloat16()
             kernel = kernel.contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"kernel_{layer}", kernel, persistent=False)

@@ -129,7 +129,7 @@ def _read(path: Path, suffix: str, dtype: torch.dtype) -> Meshes:
         text = path.read_text(encoding="utf-8-sig", errors="replace")
         read = text_formats.read_obj if suffix == ".obj" else text_formats.read_off
         vertices, faces = read(text)
-        shape_types.check_range(vertices, torch.finfo(dtype).max, 0)
+        shape_types.check_range(vertices, dtype, 0)
         return Meshes.from_list([vertices], [faces]).to(dtype=dtype)
     data = path.read_bytes()
     if suffix == ".ply":

@@ -127,7 +127,7 @@ class Meshes:
             TypeError: something is neither a Trimesh nor a Scene.
         """
         each_mesh = mesh if shape_types.is_plain_sequence(mesh) else [mesh]
-        pairs = [shape_types.trimesh_arrays(each, item, torch.finfo(dtype).max) for item, each in enumerate(each_mesh)]
+        pairs = [shape_types.trimesh_arrays(each, item, dtype) for item, each in enumerate(each_mesh)]
         # Cast last: the checks see the numbers that came.
         meshes = cls.from_list([v for v, _ in pairs], [f for _, f in pairs], allow_empty=allow_empty)
         return meshes.to(device=device, dtype=dtype)

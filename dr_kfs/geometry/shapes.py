@@ -95,7 +95,7 @@ def _as_meshes(shape: Any, first_item: int) -> Meshes:
     if isinstance(shape, VoxelGrid):
         return marching_cubes(shape)
     if shape_types.is_trimesh(shape):
-        vertices, faces = shape_types.trimesh_arrays(shape, first_item, torch.finfo(torch.float32).max)
+        vertices, faces = shape_types.trimesh_arrays(shape, first_item, torch.float32)
         return _packed([vertices], [faces], first_item).to(dtype=torch.float32)
     if shape_types.is_pytorch3d(shape):
         return _packed(shape.verts_list(), shape.faces_list(), first_item)

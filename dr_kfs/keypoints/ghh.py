@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from dr_kfs._frozen_buffers import FrozenBuffers
 from dr_kfs.weights import load_weights, weights_fingerprint
 
 DEFAULT_DETECTOR = "ghh-shapes"
@@ -97,7 +98,7 @@ def group_signs(groups: int, like: Tensor) -> Float[Tensor, " N"]:
     return 1.0 - 2.0 * (torch.arange(groups, device=like.device) % 2).to(like.dtype)
 
 
-class GHHDetector(nn.Module):
+class GHHDetector(FrozenBuffers):
     """Images to PoI maps: the probability that each pixel is a keypoint.
 
     `PoI = max(0, p - p_blank) / (1 - p_blank)` with `p = sigmoid(scale * f(I) + offset)`, calibrated on labelled
@@ -127,7 +128,8 @@ class GHHDetector(nn.Module):
         for name in ("filters", "biases", "scale", "offset"):
             if name not in tensors:
                 raise ValueError(f'The detector weights "{weights}" lack the tensor "{name}".')
-            self.register_buffer(name, tensors[name].float(), persistent=False)
+            with torch.inference_mode(False):  # a detector that is made there may serve a training later
+                self.register_buffer(name, tensors[name].float().clone(), persistent=False)
         self._spectra: dict[tuple[object, ...], Tensor] = {}
 
     def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:

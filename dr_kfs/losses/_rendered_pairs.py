@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class RenderedPairLoss(nn.Module):
         self.normalize: Normalization = normalize
         self.reduction: Reduction = reduction
 
-    def forward(self, predicted: Shape, target: Shape, *, views: list[int] | None = None) -> Tensor:
+    def forward(self, predicted: Shape, target: Shape, *, views: Sequence[int] | Tensor | None = None) -> Tensor:
         """The loss of B pairs.
 
         Args:
@@ -60,8 +61,7 @@ class RenderedPairLoss(nn.Module):
         ours, theirs = self._normalized(as_surface(predicted), as_meshes(target))
         cameras = self.renderer.cameras
         if views is not None:
-            check_views(views, len(cameras))
-            cameras = cameras[views]
+            cameras = cameras[check_views(views, len(cameras))]
         return self._compare(ours, theirs, cameras)
 
     def _compare(self, predicted: Meshes | SoftSurface, target: Meshes, cameras: Cameras) -> Tensor:

@@ -34,7 +34,8 @@ def kro_loss(
 ) -> Float[Tensor, " B"] | Float[Tensor, ""]:
     """k-random-octant loss of a predicted point set G against a target Y.
 
-    The bounding box is cut into k^3 cells, k drawn uniformly from 1 to `max_k` for every pair and call.
+    The bounding box is cut into k^3 cells, k drawn uniformly from 1 to `max_k` for every pair and call; for `"fixed"`
+    from 2 on, since a single cell's anchor is the centre itself.
 
     `"paper"`, the formula as published, each set in its own box:
 
@@ -57,8 +58,8 @@ def kro_loss(
         predicted: B point sets; see `as_point_sets`. `"fixed"` multiplies in their weights, `"paper"` ignores them.
         target: as many, or one for all.
         preset: `"fixed"` or `"paper"`.
-        k: cells along each axis, instead of drawing it.
-        max_k: the largest k that is drawn, at least 1.
+        k: cells along each axis, instead of drawing it; at least 1, for `"fixed"` 2.
+        max_k: the largest k that is drawn; likewise.
         softness: of `"fixed"` [cell sides], above 0.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per pair).
         samples: points to draw from each side that is a surface.
@@ -77,14 +78,17 @@ def kro_loss(
     """
     if preset not in ("paper", "fixed"):
         raise ValueError(f'preset must be "paper" or "fixed", got {preset!r}.')
-    if (k is not None and k < 1) or max_k < 1 or not softness > 0.0:
-        raise ValueError(f"Expected k and max_k of at least 1 and a softness above 0, got {k}, {max_k} and {softness}.")
+    least = 1 if preset == "paper" else 2
+    if (k is not None and k < least) or max_k < least or not softness > 0.0:
+        raise ValueError(
+            f"Expected k and max_k of at least {least} and a softness above 0, got {k}, {max_k} and {softness}."
+        )
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     values = []
     for item in range(len(ours)):
         one, other = _item(ours, item), _item(theirs, item)
-        cells = int(torch.randint(1, max_k + 1, (), generator=generator)) if k is None else k
+        cells = int(torch.randint(least, max_k + 1, (), generator=generator)) if k is None else k
         if preset == "paper":
             values.append(_spread(other, cells) - _spread(one, cells))
         else:

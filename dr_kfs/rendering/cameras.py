@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,11 +58,23 @@ class Cameras:
         near: float = 2.132,
         far: float = 3.332,
     ) -> Cameras:
-        """Cameras at `eye` that look at `target`; where the view runs along `up`, -z takes its place (top view)."""
-        forward = torch.nn.functional.normalize(torch.tensor(target, dtype=eye.dtype) - eye, dim=-1)
-        up_axis = torch.tensor(up, dtype=eye.dtype).expand_as(forward)
+        """Cameras at `eye` that look at `target`.
+
+        Where the view runs along `up`, -z takes its place (the top view), or y if `up` is along z.
+
+        Raises:
+            ValueError: an eye at the target, or no `up`.
+        """
+        ahead = torch.tensor(target, dtype=eye.dtype, device=eye.device) - eye
+        if not (ahead.norm(dim=-1) > 0).all():
+            raise ValueError(f"An eye must be away from what it looks at, {tuple(target)}.")
+        if not any(up):
+            raise ValueError(f"up must be a direction, got {tuple(up)}.")
+        forward = torch.nn.functional.normalize(ahead, dim=-1)
+        up_axis = torch.nn.functional.normalize(torch.tensor(up, dtype=eye.dtype, device=eye.device), dim=-1)
         along_up = (forward * up_axis).sum(-1, keepdim=True).abs() > 1.0 - 1e-6
-        up_axis = torch.where(along_up, torch.tensor([0.0, 0.0, -1.0], dtype=eye.dtype), up_axis)
+        instead = up_axis.new_tensor([0.0, 1.0, 0.0] if up_axis[2].abs() > 1.0 - 1e-6 else [0.0, 0.0, -1.0])
+        up_axis = torch.where(along_up, instead, up_axis)
         right = torch.nn.functional.normalize(torch.linalg.cross(forward, up_axis), dim=-1)
         true_up = torch.linalg.cross(right, forward)
         rotation = torch.stack([right, true_up, forward], dim=-2)
@@ -75,6 +88,8 @@ class Cameras:
         """A sub-rig: `cameras[3]` (one view), `cameras[:8]`, `cameras[[0, 24]]`."""
         if isinstance(index, int):
             index = [index]
+        if isinstance(index, tuple):
+            index = list(index)
         return Cameras(
             rotation=self.rotation[index],
             translation=self.translation[index],
@@ -101,7 +116,7 @@ class Cameras:
     @property
     def eye(self) -> Float[Tensor, "V 3"]:
         """Camera centres in the world, `-R^T t`."""
-        return -(self.rotation.transpose(-1, -2) @ self.translation.unsqueeze(-1)).squeeze(-1)
+        return -(self.rotation * self.translation.unsqueeze(-1)).sum(-2)  # no product of matrices: autocast rounds it
 
     def project(self, points: Float[Tensor, "N 3"]) -> Float[Tensor, "V N 3"]:
         """World points to (x [NDC], y [NDC], depth [world units]) in every view.
@@ -109,7 +124,9 @@ class Cameras:
         Points at or behind the eye have no projection; their depth is kept and their x, y are divided by
         `clip` instead, so that no value or gradient is infinite. The rasterizer drops their faces.
         """
-        in_camera = torch.einsum("vij,nj->vni", self.rotation, points) + self.translation.unsqueeze(1)
+        # Written out: a product of matrices rounds differently with the number of threads, and under autocast.
+        x, y, z = self.rotation.unsqueeze(1).unbind(-1)
+        in_camera = x * points[:, :1] + y * points[:, 1:2] + z * points[:, 2:] + self.translation.unsqueeze(1)
         depth = in_camera[..., 2:]
         scale = 1.0 / (depth.clamp_min(self.clip) * math.tan(math.radians(self.fov) / 2.0))
         return torch.cat([in_camera[..., :2] * scale, depth], dim=-1)
@@ -125,10 +142,20 @@ class Cameras:
         }
 
 
-def check_views(views: Sequence[int], count: int) -> None:
-    """Raise ValueError where numbers of views are none, or not of a rig of `count`."""
-    if not views or not all(0 <= view < count for view in views):
-        raise ValueError(f"views must name views of the rig, 0 to {count - 1}, got {list(views)}.")
+def check_views(views: Sequence[int] | Tensor, count: int) -> list[int]:
+    """The numbers of some views of a rig of `count`.
+
+    Raises:
+        ValueError: none, or something that is no view of the rig.
+    """
+    given = views.tolist() if hasattr(views, "tolist") else list(views)  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        numbers = [operator.index(view) for view in given if not isinstance(view, bool)]
+    except TypeError:
+        numbers = []
+    if not numbers or len(numbers) < len(given) or not all(0 <= number < count for number in numbers):
+        raise ValueError(f"views must name views of the rig, 0 to {count - 1}, got {given}.")
+    return numbers
 
 
 def sphere_points(azimuth: Tensor, elevation: Tensor, distance: float) -> Float[Tensor, "V 3"]:

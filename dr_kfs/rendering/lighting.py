@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,13 +31,13 @@ class Lighting:
     """Weight of the Lambert term [0, 1]; ambient + diffuse is at most 1."""
 
     def __post_init__(self) -> None:
-        if self.ambient < 0 or self.diffuse < 0 or self.ambient + self.diffuse > 1 + 1e-6:
+        if not (self.ambient >= 0 and self.diffuse >= 0 and self.ambient + self.diffuse <= 1 + 1e-6):
             raise ValueError(
                 "Lighting needs ambient, diffuse >= 0 and ambient + diffuse <= 1, got "
                 f"{self.ambient} and {self.diffuse}."
             )
-        if not any(self.direction):
-            raise ValueError("Lighting needs a direction that is not zero.")
+        if not any(self.direction) or not all(map(math.isfinite, self.direction)):
+            raise ValueError(f"Lighting needs a finite direction that is not zero, got {self.direction}.")
 
     def lambert(self, normals: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
         """Shade of unit normals that already face the camera."""

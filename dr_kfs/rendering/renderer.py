@@ -21,6 +21,8 @@ from dr_kfs.rendering.lighting import Lighting, Shading, shade_corners
 from dr_kfs.rendering.softras import Backend, RasterizedViews, soft_rasterize
 
 Coverage = Literal["surface", "softras"]
+FARTHEST = 1e6
+"""Faces with a corner beyond this are not drawn, and pass no gradient [world units]: squares of squares overflow."""
 DEGENERATE = 1e-7
 """Twice the area over the squared longest edge below which a face is a line or a point, and is not drawn."""
 _COUNTED_VIEWS = 4
@@ -108,13 +110,14 @@ class SoftRenderer(nn.Module):
                 `dr_kfs.rendering.compositing` for this one.
 
         Raises:
-            ValueError: opacities that are not one per face or not in [0, 1], or not with this coverage or backend, or
-                in addition to those of a `SoftSurface`.
+            ValueError: vertices that are not finite; opacities that are not one per face or not in [0, 1], or not with
+                this coverage or backend, or in addition to those of a `SoftSurface`.
         """
         if isinstance(meshes, SoftSurface):
             if face_opacity is not None:
                 raise ValueError("A SoftSurface has opacities already: leave face_opacity out.")
             meshes, face_opacity = meshes.meshes, meshes.face_opacity
+        _check_finite(meshes)
         dtype = torch.float64 if meshes.dtype == torch.float64 else torch.float32
         cameras = (self.cameras if cameras is None else cameras).to(meshes.device, dtype)
         if face_opacity is not None and len(face_opacity) != len(meshes.faces):
@@ -205,11 +208,13 @@ class SoftRenderer(nn.Module):
 
     def _project_and_shade(self, vertices: Tensor, faces: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor]:
         """(V, F, 3, 3) projected corners and (V, F, 3) shades of all faces."""
+        near = (vertices.detach().abs() <= FARTHEST).all(-1)
+        vertices = torch.where(near[:, None], vertices, 0.0)
         corners = vertices.detach()[faces]
         edges = corners - corners.roll(1, dims=1)
         longest = edges.square().sum(-1).amax(-1)
         doubled_area = torch.linalg.cross(edges[:, 1], edges[:, 2]).norm(dim=-1)
-        drawn = doubled_area > DEGENERATE * longest
+        drawn = (doubled_area > DEGENERATE * longest) & near[faces].all(1)
         # Faces that are not drawn get a corner of depth 0, in front of the clip plane: the rasterizer drops them, with
         # no gradient.
         projected = torch.nn.functional.pad(cameras.project(vertices), (0, 0, 0, 1))
@@ -244,3 +249,18 @@ class SoftRenderer(nn.Module):
             "shading": self.shading,
             "coverage": self.coverage,
         }
+
+
+def _check_finite(meshes: Meshes) -> None:
+    """Raise where a network gave NaN: its faces would be left out, and the value would look like any other."""
+    if torch.compiler.is_compiling():  # a graph cannot depend on values
+        return
+    vertices = meshes.vertices.detach()
+    if bool(vertices.isfinite().all()):
+        return
+    row = int((~vertices.isfinite().all(1)).nonzero()[0])
+    item = int(meshes.vertex_item()[row])
+    raise ValueError(
+        f"item {item}: expected finite vertices, got {tuple(vertices[row].tolist())} at vertex "
+        f"{row - meshes.vertex_offsets[item]}. Nothing was drawn; look for what made it (a rate that is too high?)."
+    )

@@ -56,8 +56,8 @@ def comparison_sheet(
         ValueError: no such view.
     """
     count = comparison.per_view.shape[1]
-    chosen = comparison.worst_views(5)[item].tolist() if views is None else list(views)
-    check_views(chosen, count)
+    chosen = comparison.worst_views(5)[item].tolist() if views is None else views
+    chosen = check_views(chosen, count)
     names = view_names(_cameras_of(comparison), count)
     values = comparison.per_view[item].tolist()
     captions = [f"{names[view]} ({values[view]:.4f})" for view in chosen]
@@ -135,8 +135,7 @@ def fit_sheet(
     stages: Any = renderer
     count = len(stages.cameras)
     spread = torch.linspace(0, count - 1, min(6, count)).round().int().tolist()
-    chosen = spread if views is None else list(views)
-    check_views(chosen, count)
+    chosen = check_views(spread if views is None else views, count)
     frame = bounding_frame(list(rows.values())[-1])
     with torch.no_grad():  # a picture has no gradient
         shown = [stages(normalize(meshes, frame), stages.cameras[chosen]).images[0] for meshes in rows.values()]

@@ -31,6 +31,13 @@ def ctrl_c_in_step(monkeypatch):
 
 
 class TestFit:
+    def test_refuses_to_write_over_the_target(self, dr_kfs_command, files):
+        before = files["table"].read_bytes()
+        outcome = dr_kfs_command("fit", files["table"], "-o", files["table"], *OPTIONS)
+        assert outcome.code == 2
+        assert "is the target itself" in outcome.error
+        assert files["table"].read_bytes() == before
+
     def test_writes_mesh_and_picture(self, dr_kfs_command, files, tmp_path):
         output = tmp_path / "new" / "fitted.obj"
         outcome = dr_kfs_command("fit", files["table"], "-o", output, *OPTIONS)

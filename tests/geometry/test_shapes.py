@@ -135,3 +135,13 @@ class TestLoadShapes:
         for name in ("a.obj", "a.npy"):
             with pytest.raises(FileNotFoundError, match="no such file"):
                 load_shapes(tmp_path / name)
+
+
+class TestFarFromTheOrigin:
+    def test_a_shape_that_float32_would_deform_is_named(self):
+        mesh = trimesh.creation.box((1.0, 1.0, 1.0))
+        mesh.vertices += np.array([500_000.0, 4_649_776.0, 120.0])
+        with pytest.warns(UserWarning, match=r"item 0: float32 moves its vertices by up to .* Subtract one offset"):
+            as_meshes(mesh)
+        mesh.vertices -= mesh.vertices.mean(0)
+        as_meshes(mesh)  # warnings are errors here

@@ -100,13 +100,17 @@ class TestFixed:
 class TestDraw:
     def test_k_is_drawn_for_every_pair(self) -> None:
         points, truth = torch.rand(30, 3), torch.rand(30, 3)
-        of_k = [kro_loss(points, truth, k=k).item() for k in (1, 2, 3)]
+        of_k = [kro_loss(points, truth, k=k).item() for k in (2, 3)]
         values = kro_loss([points] * 40, [truth] * 40, max_k=3, seed=0, reduction="none").tolist()
         assert {round(value, 6) for value in values} == {round(value, 6) for value in of_k}
         again = kro_loss([points] * 40, [truth] * 40, max_k=3, seed=0, reduction="none").tolist()
         assert values == again
 
-    @pytest.mark.parametrize("options", [{"k": 0}, {"max_k": 0}, {"softness": 0.0}, {"preset": "other"}])
+    def test_no_draw_is_blind(self) -> None:
+        points, truth = [torch.rand(30, 3)] * 40, [5.0 + 9.0 * torch.rand(30, 3)] * 40
+        assert kro_loss(points, truth, seed=0, reduction="none").min() > 0.1
+
+    @pytest.mark.parametrize("options", [{"k": 0}, {"k": 1}, {"max_k": 1}, {"softness": 0.0}, {"preset": "other"}])
     def test_refuses(self, options: dict) -> None:
         with pytest.raises((ValueError, TypeError), match=next(iter(options))):
             kro_loss(torch.rand(3, 3), torch.rand(3, 3), **options)

@@ -68,3 +68,40 @@ class TestCameras:
     def test_impossible_cameras_are_refused(self, near, far, fov):
         with pytest.raises(ValueError, match="Cameras needs"):
             Cameras(rotation=torch.eye(3)[None], translation=torch.zeros(1, 3), near=near, far=far, fov=fov)
+
+
+class TestLookAt:
+    def test_the_length_of_up_does_not_matter(self):
+        eye = torch.tensor([[1.0, 1.0, 2.0]])
+        one, ten = (Cameras.look_at(eye, up=(0.0, length, 0.0)) for length in (1.0, 10.0))
+        torch.testing.assert_close(one.rotation, ten.rotation)
+
+    @pytest.mark.parametrize("up", [(0.0, 0.0, 1.0), (0.0, 0.0, -2.0), (0.0, 1.0, 0.0), (1.0, 0.0, 0.0)])
+    def test_every_view_has_a_rotation(self, up):
+        eye = torch.cat([torch.eye(3), -torch.eye(3)])
+        rotation = Cameras.look_at(eye, up=up).rotation
+        torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand(6, 3, 3))
+        torch.testing.assert_close(torch.linalg.det(rotation).abs(), torch.ones(6))
+
+    def test_an_eye_at_the_target_and_no_up_are_errors(self):
+        with pytest.raises(ValueError, match="away from what it looks at"):
+            Cameras.look_at(torch.zeros(1, 3))
+        with pytest.raises(ValueError, match="up must be a direction"):
+            Cameras.look_at(torch.ones(1, 3), up=(0.0, 0.0, 0.0))
+
+
+class TestProject:
+    def test_the_same_bits_for_any_number_of_threads_and_under_autocast(self):
+        points, cameras = torch.randn(5000, 3), hemisphere_rig()
+        threads = torch.get_num_threads()
+        try:
+            found = []
+            for count in (1, 2):
+                torch.set_num_threads(count)
+                found.append(cameras.project(points))
+        finally:
+            torch.set_num_threads(threads)
+        assert torch.equal(*found)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(cameras.project(points), found[0])
+            assert cameras.settings() == hemisphere_rig().settings()
