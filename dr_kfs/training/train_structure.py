@@ -50,8 +50,6 @@ SHAPES_PER_STEP = 2
 SMALL_CHANGES = 3
 """Of a shape, per step, beside one change of its parts and one other shape."""
 PATCH_WEIGHT = 0.2
-SHIFT = 16
-"""Of the views, at most, so that the patches' grid falls elsewhere [px]; what surrounds a shape is wider."""
 HELD_OUT = 24
 """Shapes at the end of the plan that are only evaluated."""
 TRIPLETS_PER_STEP = 64
@@ -111,9 +109,24 @@ def shifted(images: Tensor, down: int, right: int) -> Tensor:
 
 
 def shape_loss(
-    describe: DescribedPatches, views: EditedViews, chance: random.Random, *, fine_share: float, device: str
+    describe: DescribedPatches,
+    views: EditedViews,
+    chance: random.Random,
+    *,
+    fine_share: float,
+    shift: int = 0,
+    device: str,
 ) -> Tensor:
-    """The loss of one shape: at the fine scale in one view, or at the coarse ones in two."""
+    """The loss of one shape: at the fine scale in one view, or at the coarse ones in two.
+
+    Args:
+        describe: patches of all scales through detector and network.
+        views: of the shape and its edits.
+        chance: draws edits, views and scale.
+        fine_share: how often the fine scale is drawn.
+        shift: move the views by up to so many pixels, so that the patches' grid falls elsewhere.
+        device: of the network.
+    """
     fine = chance.random() < fine_share
     scales = FINE if fine else COARSE
     changes = draw_changes(views, chance)
@@ -121,7 +134,8 @@ def shape_loss(
     images = views.stacked(changes, chosen).to(device)
     if chance.random() < 0.5:
         images = images.flip(-1)
-    images = shifted(images, chance.randint(-SHIFT, SHIFT), chance.randint(-SHIFT, SHIFT))
+    if shift:
+        images = shifted(images, chance.randint(-shift, shift), chance.randint(-shift, shift))
     descriptors, weights = describe(images, scales)
     loss = ranking_loss(scale_distances(descriptors, weights, scales), changes)
     mild = [index for index, change in enumerate(changes) if change in MILD]
@@ -141,6 +155,20 @@ class TripletTerm:
 
     data: Triplets
     weight: float
+
+    @classmethod
+    def collected(cls, shapes: int, weight: float, detector: str, *, seed: int, console: Console) -> TripletTerm:
+        """On patches of `shapes` shapes, the training families in turn."""
+        data = collect_triplets(
+            FIRST_TRIPLET_SEED,
+            shapes,
+            GHHDetector(detector),
+            seed=seed,
+            label="rendering triplets",
+            console=console,
+            families=TRAIN_FAMILIES,
+        )
+        return cls(data, weight)
 
     def loss(self, describe: DescribedPatches, chance: random.Random, *, device: str) -> Tensor:
         """Of some triplets."""
@@ -180,6 +208,7 @@ def fit(
     steps: int,
     rate: float,
     fine_share: float,
+    shift: int = 0,
     triplets: TripletTerm | None = None,
     seed: int,
     device: str,
@@ -200,7 +229,7 @@ def fit(
         optimizer.zero_grad()
         for _ in range(SHAPES_PER_STEP):
             views = EditedViews.load(chance.choice(paths))
-            loss = shape_loss(describe, views, chance, fine_share=fine_share, device=device)
+            loss = shape_loss(describe, views, chance, fine_share=fine_share, shift=shift, device=device)
             loss.backward()
             recent.append(loss.item())
         if triplets is not None:
@@ -228,6 +257,9 @@ def main(
     fine_share: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Of the shapes, seen at scale 1: three times as many patches.")
     ] = 0.35,
+    shift: Annotated[
+        int, typer.Option(min=0, max=20, help="Views are moved by up to so many pixels, of the 22 around a shape.")
+    ] = 0,
     triplet_weight: Annotated[
         float, typer.Option(min=0.0, help="Of the first stage's loss, on patches of --triplet-shapes shapes.")
     ] = 0.0,
@@ -250,12 +282,7 @@ def main(
     network, poi = starting_network(start).to(device), GHHDetector(detector).to(device)
     triplets = None
     if triplet_weight:
-        families, label = TRAIN_FAMILIES, "rendering triplets"
-        data = collect_triplets(
-            FIRST_TRIPLET_SEED, triplet_shapes, poi.cpu(), seed=seed, label=label, console=console, families=families
-        )
-        triplets = TripletTerm(data, triplet_weight)
-        poi.to(device)
+        triplets = TripletTerm.collected(triplet_shapes, triplet_weight, detector, seed=seed, console=console)
     held_out = paths[-HELD_OUT:]
     before = evaluate(DescribedPatches(network, poi), held_out, device=device)
     fit(
@@ -265,6 +292,7 @@ def main(
         steps=steps,
         rate=rate,
         fine_share=fine_share,
+        shift=shift,
         triplets=triplets,
         seed=seed,
         device=device,
@@ -286,7 +314,7 @@ def main(
         license="MIT",
         data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
         command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --first-shape {first_shape} "
-        f"--steps {steps} --rate {rate} --fine-share {fine_share} --triplet-weight {triplet_weight} "
+        f"--steps {steps} --rate {rate} --fine-share {fine_share} --shift {shift} --triplet-weight {triplet_weight} "
         f"--triplet-shapes {triplet_shapes} --seed {seed} --start {start} --detector {detector} --name {name}",
         seed=seed,
         figures=figures,
