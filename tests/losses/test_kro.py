@@ -54,7 +54,7 @@ class TestPaper:
 
 
 class TestFixed:
-    @pytest.mark.parametrize("k", [1, 2, 3])
+    @pytest.mark.parametrize("k", [2, 3])
     def test_formula(self, k: int) -> None:
         generated, truth = torch.rand(40, 3, dtype=torch.float64), torch.rand(9, 3, dtype=torch.float64)
         side = (truth.amax(0) - truth.amin(0)) / k
