@@ -23,13 +23,15 @@ def accept_side(shape: Shape, name: Literal["predicted", "target"], settings: di
     """A shape as meshes; a code as it is, if it was made with these settings; a soft surface, if it is predicted.
 
     Raises:
-        ValueError: no shape at all, or a code of other settings.
+        ValueError: no shape at all, vertices that are not finite, or a code of other settings.
     """
     if isinstance(shape, ShapeCode):
         check_same_settings(shape.settings, settings, f"The {name} code", "this loss")
         side: Side = shape
     else:
         side = as_surface(shape) if name == "predicted" else as_meshes(shape)
+    if not isinstance(side, ShapeCode):  # here, while all items are together; a step may take them one by one
+        (side.meshes if isinstance(side, SoftSurface) else side).check_finite()
     if len(side) == 0:
         raise ValueError(f"{name} holds no shape: leave an empty batch out.")
     return side

@@ -278,6 +278,22 @@ class Meshes:
                 self._topology[name] = compute()
         return self._topology[name]
 
+    def check_finite(self) -> None:
+        """Raise where a vertex is not finite: a network gave NaN, say, of which a loss could tell nothing.
+
+        Raises:
+            ValueError: names the item and its vertex.
+        """
+        finite = self.vertices.detach().isfinite().all(dim=1)
+        if bool(finite.all()):
+            return
+        row = int((~finite).nonzero()[0])
+        item = int(self.vertex_item()[row])
+        raise ValueError(
+            f"item {item}: expected finite vertices, got {tuple(self.vertices[row].tolist())} at vertex "
+            f"{row - self.vertex_offsets[item]} ({int((~finite).sum())} are not). Did the training diverge?"
+        )
+
     @property
     def vertex_counts(self) -> tuple[int, ...]:
         """Number of vertices of each item."""

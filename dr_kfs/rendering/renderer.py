@@ -117,7 +117,8 @@ class SoftRenderer(nn.Module):
             if face_opacity is not None:
                 raise ValueError("A SoftSurface has opacities already: leave face_opacity out.")
             meshes, face_opacity = meshes.meshes, meshes.face_opacity
-        _check_finite(meshes)
+        if not torch.compiler.is_compiling():  # a graph cannot depend on values
+            meshes.check_finite()
         dtype = torch.float64 if meshes.dtype == torch.float64 else torch.float32
         cameras = (self.cameras if cameras is None else cameras).to(meshes.device, dtype)
         if face_opacity is not None and len(face_opacity) != len(meshes.faces):
@@ -249,18 +250,3 @@ class SoftRenderer(nn.Module):
             "shading": self.shading,
             "coverage": self.coverage,
         }
-
-
-def _check_finite(meshes: Meshes) -> None:
-    """Raise where a network gave NaN: its faces would be left out, and the value would look like any other."""
-    if torch.compiler.is_compiling():  # a graph cannot depend on values
-        return
-    vertices = meshes.vertices.detach()
-    if bool(vertices.isfinite().all()):
-        return
-    row = int((~vertices.isfinite().all(1)).nonzero()[0])
-    item = int(meshes.vertex_item()[row])
-    raise ValueError(
-        f"item {item}: expected finite vertices, got {tuple(vertices[row].tolist())} at vertex "
-        f"{row - meshes.vertex_offsets[item]}. Nothing was drawn; look for what made it (a rate that is too high?)."
-    )
