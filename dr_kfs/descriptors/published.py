@@ -226,7 +226,8 @@ def _read_cache(entry: PublishedWeights) -> tuple[Path, bytes]:
     if not path.is_file() and not record_path.is_file():
         raise ValueError(
             f'The published weights "{entry.name}" are not in the cache {path.parent}: download them once with '
-            f'dr_kfs.descriptors.fetch_published("{entry.name}"), or give that call source="{entry.file}".'
+            f'`dr-kfs fetch {entry.name}` or dr_kfs.descriptors.fetch_published("{entry.name}"), or give that call '
+            f'source="{entry.file}".'
         )
     if not path.is_file() or not record_path.is_file():
         raise ValueError(

@@ -108,7 +108,7 @@ class HybridLoss(nn.Module):
             raise ValueError("Expected at least one term, got none.")
         self.takes_by_name: dict[str, Takes] = {name: takes_of(term) for name, term in terms.items()}
         for name in terms:
-            if not name.replace("-", "_").isidentifier() or hasattr(nn.ModuleDict, name):
+            if not name.replace("-", "_").isidentifier() or hasattr(nn.ModuleDict(), name):
                 raise ValueError(f"A term's name must be a word of letters, digits, - and _, got {name!r}: rename it.")
         self.losses = nn.ModuleDict(dict(terms))
         self.names = tuple(terms)

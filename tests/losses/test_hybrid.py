@@ -340,7 +340,7 @@ class TestRefusals:
             HybridLoss({})
         with pytest.raises(TypeError, match="MSELoss does not say what it takes"):
             HybridLoss({"mse": nn.MSELoss()})
-        for name in ("", "a.b", "a b", "keys"):
+        for name in ("", "a.b", "a b", "keys", "training"):
             with pytest.raises(ValueError, match="rename it"):
                 HybridLoss({name: QALLoss()})
         with pytest.raises(ValueError, match=r"weights must name terms \(qal, chamfer, laplacian\), got lap"):
