@@ -30,7 +30,7 @@ def accept_side(shape: Shape, name: Literal["predicted", "target"], settings: di
         side: Side = shape
     else:
         side = as_surface(shape) if name == "predicted" else as_meshes(shape)
-    if not isinstance(side, ShapeCode):  # here, while all items are together; a step may take them one by one
+        # Here, while all items are together; a step may take them one by one.
         (side.meshes if isinstance(side, SoftSurface) else side).check_finite()
     if len(side) == 0:
         raise ValueError(f"{name} holds no shape: leave an empty batch out.")

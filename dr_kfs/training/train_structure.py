@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import TRAIN_FAMILIES, TRAIN_SEEDS
 from dr_kfs.descriptors import PatchScales, extract_patches, normalize_patches
+from dr_kfs.descriptors.lit_patches import describe_lit_patches
 from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.training.checkpoint import TrainingState
@@ -69,10 +70,8 @@ class DescribedPatches:
         with torch.no_grad():  # only the descriptor learns
             patches = torch.cat([extract_patches(self.detector(each)) for each in scales.shrink(images)], dim=2)
         flat = patches.flatten(0, 2)
-        lit = flat.amax((1, 2)) > 0
-        described = self.describe(torch.cat([flat[lit], flat.new_zeros(1, *flat.shape[1:])]))
-        blank = described[-1:].expand(len(flat), -1)
-        descriptors = blank.index_copy(0, lit.nonzero().squeeze(1), described[:-1])
+        blank = self.describe(flat.new_zeros(1, *flat.shape[1:]))
+        descriptors = describe_lit_patches(self.describe, flat, blank)
         return descriptors.view(*patches.shape[:3], -1), patches.mean((-2, -1))
 
     def describe(self, patches: Tensor) -> Tensor:
