@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dr_kfs.descriptors.patch_scales import PatchScales
@@ -57,29 +58,43 @@ def match_localized(
     if grid * grid != query.shape[2]:
         raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
     _check_search(radius, stride, temperature)
-    reach = min(radius // stride, grid - 1)  # nothing is farther
-    query_grid = query.unflatten(2, (grid, grid))
-    reference_grid = reference.unflatten(2, (grid, grid))
-    patch = torch.arange(grid * grid, device=query.device).view(grid, grid)
-    distances, indices = [], []
-    for down in range(-reach, reach + 1):
-        for right in range(-reach, reach + 1):
-            # The reference patch at (row + down, column + right) against the query patch at (row, column).
-            rows, other_rows = _overlap(grid, down)
-            columns, other_columns = _overlap(grid, right)
-            difference = query_grid[:, :, rows, columns] - reference_grid[:, :, other_rows, other_columns]
-            pad = (columns.start, grid - columns.stop, rows.start, grid - rows.stop)
-            inside = difference.square().mean(-1)
-            distances.append(nn.functional.pad(inside, pad, value=torch.inf))
-            indices.append(nn.functional.pad(patch[other_rows, other_columns], pad))
-    distance = torch.stack(distances, dim=-1).flatten(2, 3)
-    index = torch.stack(indices, dim=-1).flatten(0, 1)
-    best, nearest = distance.min(-1)
-    if temperature is not None:
-        weights = torch.softmax(-distance / temperature, dim=-1)
-        best = (weights * torch.where(distance.isinf(), 0.0, distance)).sum(-1)
-    matched = index.expand(*distance.shape).gather(-1, nearest.unsqueeze(-1)).squeeze(-1)
-    return PatchMatches(distance=best, index=matched)
+    neighbours, outside = _neighbourhoods(grid, min(radius // stride, grid - 1), query.device)
+    if temperature is None:
+        with torch.no_grad():  # the minimum has the gradient of the candidate that attains it
+            nearest = _candidates(query, reference, neighbours, outside).argmin(-1)
+            index = neighbours.expand(*nearest.shape, -1).gather(-1, nearest.unsqueeze(-1)).squeeze(-1)
+        matched = reference.gather(2, index.unsqueeze(-1).expand_as(reference))
+        return PatchMatches(distance=(query - matched).square().mean(-1), index=index)
+    distance = _candidates(query, reference, neighbours, outside)
+    nearest = distance.detach().argmin(-1)  # an index has no gradient
+    index = neighbours.expand(*nearest.shape, -1).gather(-1, nearest.unsqueeze(-1)).squeeze(-1)
+    weights = torch.softmax(-distance / temperature, dim=-1)
+    return PatchMatches(distance=(weights * distance.masked_fill(outside, 0.0)).sum(-1), index=index)
+
+
+def _candidates(
+    query: Float[Tensor, "B V P D"],
+    reference: Float[Tensor, "B V P D"],
+    neighbours: Int[Tensor, "P K"],
+    outside: Bool[Tensor, "P K"],
+) -> Float[Tensor, "B V P K"]:
+    """The distance of every query patch to its K candidates; infinite where there is none."""
+    around = reference.index_select(2, neighbours.flatten()).unflatten(2, neighbours.shape)
+    return (query.unsqueeze(3) - around).square().mean(-1).masked_fill(outside, torch.inf)
+
+
+@functools.lru_cache(maxsize=16)
+def _neighbourhoods(grid: int, reach: int, device: torch.device) -> tuple[Int[Tensor, "P K"], Bool[Tensor, "P K"]]:
+    """For each patch of a grid the patches up to `reach` rows and columns away, and which of them do not exist."""
+    with torch.inference_mode(False):  # what is kept may meet a gradient later
+        place = torch.arange(grid, device=device)
+        shift = torch.arange(-reach, reach + 1, device=device)
+        along = place[:, None] + shift  # (grid, shifts), of rows as of columns
+        missing = (along < 0) | (along >= grid)
+        along = along.clamp(0, grid - 1)
+        neighbours = along[:, None, :, None] * grid + along[None, :, None, :]
+        outside = missing[:, None, :, None] | missing[None, :, None, :]
+        return neighbours.reshape(grid * grid, -1), outside.reshape(grid * grid, -1)
 
 
 def _check_search(radius: int, stride: int, temperature: float | None) -> None:
@@ -87,12 +102,6 @@ def _check_search(radius: int, stride: int, temperature: float | None) -> None:
         raise ValueError(f"radius must be a multiple of the patches' stride, {stride} px, got {radius}.")
     if temperature is not None and not 0.0 < temperature < math.inf:
         raise ValueError(f"temperature must be positive, or None for the hard minimum, got {temperature}.")
-
-
-def _overlap(grid: int, shift: int) -> tuple[slice, slice]:
-    """Where a grid and its shifted copy overlap: positions in the grid, and the shifted positions."""
-    here = slice(max(0, -shift), min(grid, grid - shift))
-    return here, slice(here.start + shift, here.stop + shift)
 
 
 def weighted_similarity(distance: Float[Tensor, "B V P"], weights: Float[Tensor, "B V P"]) -> Float[Tensor, "B V"]:

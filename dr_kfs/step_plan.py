@@ -17,8 +17,8 @@ FRAGMENT_BYTES = 56
 and what passes. Measured in `tests/test_step_plan.py`."""
 PATCH_BYTES = 900e3
 """Per described patch with its gradient: the outputs of HardNet's convolutions are 459 kB in float32."""
-GPU_BUDGET = 4e9
-"""What a step may add on a GPU by default [bytes]: larger chunks are hardly faster."""
+GPU_SHARE = 0.25
+"""What a step may add on a GPU by default, of its memory: what is seen and described together is launched once."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def plan_step(
         device: where the step runs.
         fragments: that a view of the largest shape keeps, see `SoftRenderer.expected_fragments`.
         view_chunk: render and describe so many views together, of one shape at a time; None chooses.
-        max_memory: what the step may add [bytes]; None is 4 GB on a GPU, and no limit on a CPU.
+        max_memory: what the step may add [bytes]; None is a quarter of a GPU's memory, and no limit on a CPU.
 
     Raises:
         ValueError: `max_memory` is not positive, or not even one view of one shape fits into it, or not `view_chunk`
@@ -81,7 +81,7 @@ def plan_step(
                 f"{max_memory / 1e6:.0f} MB. Allow more, or leave view_chunk out: it is then chosen to fit."
             )
         return StepPlan(1, views, views, memory(1, views, views))
-    budget = max_memory if max_memory is not None else GPU_BUDGET if device.type == "cuda" else float("inf")
+    budget = _budget(device) if max_memory is None else max_memory
     if memory(1, 1, 1) > budget:
         raise ValueError(
             f"One view of one shape of {faces} faces takes about {memory(1, 1, 1) / 1e6:.0f} MB, more than "
@@ -98,3 +98,10 @@ def plan_step(
         views -= 1
         described = min(described, views)
     return StepPlan(1, views, described, memory(1, views, described))
+
+
+def _budget(device: torch.device) -> float:
+    """What a step may add where nothing else is said [bytes]."""
+    if device.type != "cuda":
+        return float("inf")
+    return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory

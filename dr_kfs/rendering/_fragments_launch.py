@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dr_kfs.rendering._kernel_launch import in_lanes, launch_tasks
-from dr_kfs.rendering._softras_launch import fill_tiles, reached_boxes, threads_per_view
+from dr_kfs.rendering._tiles_launch import face_starts, fill_tiles, threads_per_view
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 MAX_FRAGMENTS = 2**31 - 1
@@ -22,11 +22,11 @@ def forward(
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
     views, pixels = len(face_counts), image_size * image_size
     if in_lanes(face_ndc) or views == 0:
-        index_starts = torch.tensor([0, *face_counts]).cumsum(0).int()
+        index_starts = face_starts(face_counts, face_ndc.device)
         index = (index_starts, index_starts.new_empty(0))
         numbers = [image_size, reach, clip]
     else:
-        index = fill_tiles(reached_boxes(face_ndc, reach, clip), face_counts, image_size)
+        index = fill_tiles(face_ndc, face_counts, image_size=image_size, reach=reach, clip=clip)
         numbers = [image_size, reach]
     scene = [face_ndc, face_shade, *index]
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
+MAX_THREADS = 2**31 - 1
+"""Of a launch: kernels number their threads in int32."""
 TILE = 8
 """Side of a screen tile [px]; its pixels are the threads of a CUDA block."""
 
@@ -23,7 +25,7 @@ def in_lanes(values: Tensor) -> bool:
 def launch_tasks(
     kernel: Any, arrays: Sequence[Any], rest: Sequence[Any], tasks: int, *, device: torch.device, threads: int = 1
 ) -> None:
-    """Run a kernel over tasks: one launch on CUDA, on the current stream; on the CPU one per task, on all threads.
+    """Run a kernel over tasks: in one launch on CUDA, on the current stream; on the CPU one per task, on all threads.
 
     Args:
         kernel: of Warp.
@@ -42,7 +44,9 @@ def launch_tasks(
 
         if on_device.is_cuda:
             with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
-                run(0, tasks)
+                most = max(1, MAX_THREADS // threads)  # mostly all of them
+                for first in range(0, tasks, most):
+                    run(first, min(most, tasks - first))
         else:
             over_threads(kernel, lambda task: run(task, 1), tasks)
 

@@ -1,10 +1,11 @@
-"""The soft rasterizer's kernels in Warp: one pixel per thread, the same source for CUDA and for float64 on the CPU.
+"""The soft rasterizer's kernels in Warp: the same source for CUDA and for float64 on the CPU.
 
 `softras.py` documents the formulas, `_softras_reference.py` states them in PyTorch; the kernels follow the same
-three steps (base, layer, occluders) with the same names. A block of threads is a screen tile; all of its pixels walk
-the list of the tile's faces together, so that no face is ever dropped and gradients are summed over the threads
-before they are added to memory. The backward is written by hand (Warp's automatic adjoint is wrong for loop-carried
-state) and is the exact derivative of the forward.
+three steps (base, layer, occluders) with the same names. The **forward** gives each pixel a thread; a block is a screen
+tile, whose pixels walk the list of the tile's faces together, so that no face is ever dropped. The **backward** gives
+each face a warp, whose threads walk the pixels that the face reaches: what a face gathers stays in registers and is
+added to memory once. It is written by hand (Warp's automatic adjoint is wrong for loop-carried state) and is the exact
+derivative of the forward, which keeps for it how each pixel changes with the depth of its base.
 
 No `from __future__ import annotations` here: Warp reads the annotations as objects.
 """
@@ -33,6 +34,8 @@ KEPT_FRONT = wp.constant(4)
 KEPT_MIX_TOTAL = wp.constant(5)
 KEPT_FRONT_SHADE = wp.constant(6)
 KEPT_FRONT_DEPTH = wp.constant(7)
+KEPT_IMAGE_SLOPE = wp.constant(8)  # d image / d base depth
+KEPT_DEPTH_SLOPE = wp.constant(9)  # d depth image / d base depth
 
 
 @functools.cache
@@ -46,7 +49,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
     no_base = wp.constant(real(1e30))
 
     on_screen, tiles = triangle_functions(real), tile_functions(real)
-    any_in_warp, add_to_face, tile_pixel = tiles.any_in_warp, tiles.add_to_face, tiles.tile_pixel
+    add_to_face, tile_pixel, reached_pixels = tiles.add_to_face, tiles.tile_pixel, tiles.reached_pixels
     sigmoid, fade_of = on_screen.sigmoid, on_screen.fade_of
     pixel_x, pixel_y = on_screen.pixel_x, on_screen.pixel_y
     screen_corners, inverse_depths = on_screen.screen_corners, on_screen.inverse_depths
@@ -116,6 +119,13 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         mix_total = real(0.0)
         mix_shade = real(0.0)
         mix_depth = real(0.0)
+        # Derivatives by the depth of the base, times gamma: of the faces' shares, and of half their halos' squares.
+        share_slope = real(0.0)
+        share_slope_shade = real(0.0)
+        front_slope = real(0.0)
+        halo_slope = real(0.0)
+        halo_slope_shade = real(0.0)
+        halo_slope_depth = real(0.0)
         for k in range(start, stop):
             r = tile_faces[k]
             corners = screen_corners(faces, r, x, y)
@@ -136,22 +146,41 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
                         share = real(0.5) * fade
                         if covers:
                             share = real(1.0) - share
-                        share = share * sigmoid(-behind) * (real(1.0) - occludes)
+                        near = sigmoid(-behind)
+                        share = share * near * (real(1.0) - occludes)
                         layer_total += share
                         layer_shade += share * shade
+                        slope = share * (real(1.0) - near - occludes)
+                        share_slope += slope
+                        share_slope_shade += slope * shade
                     halo = fade * occludes
                     if not covers and halo > min_halo:
+                        slope = real(0.0)
+                        if has_base:
+                            slope = halo * (real(1.0) - occludes)
                         if halo > front:
                             front = halo
+                            front_slope = slope
                             winner = r
                         mix_total += halo * halo
                         mix_shade += halo * halo * shade
                         mix_depth += halo * halo * z
+                        halo_slope += halo * slope
+                        halo_slope_shade += halo * slope * shade
+                        halo_slope_depth += halo * slope * z
+        image_slope = real(0.0)
+        depth_slope = real(0.0)
         if has_base:
             layer_shade = layer_shade / layer_total
+            image_slope = (real(1.0) - front) * (share_slope_shade - layer_shade * share_slope) / layer_total
         if mix_total > real(0.0):
             mix_shade = mix_shade / mix_total
             mix_depth = mix_depth / mix_total
+            per_halo = real(2.0) * front / mix_total
+            image_slope += per_halo * (halo_slope_shade - mix_shade * halo_slope)
+            image_slope += front_slope * (mix_shade - layer_shade)
+            depth_slope += per_halo * (halo_slope_depth - mix_depth * halo_slope)
+            depth_slope += front_slope * (mix_depth - base_depth)
 
         image[view, py, px] = (real(1.0) - front) * layer_shade + front * mix_shade
         depth_image[view, py, px] = (real(1.0) - front) * base_depth + front * mix_depth
@@ -167,18 +196,22 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         kept[KEPT_MIX_TOTAL, view, py, px] = mix_total
         kept[KEPT_FRONT_SHADE, view, py, px] = mix_shade
         kept[KEPT_FRONT_DEPTH, view, py, px] = mix_depth
+        kept[KEPT_IMAGE_SLOPE, view, py, px] = image_slope / gamma
+        kept[KEPT_DEPTH_SLOPE, view, py, px] = depth_slope / gamma + real(1.0) - front
         winners[view, py, px] = winner
 
     @wp.kernel(module="unique", enable_backward=False)
     def backward(
         faces: wp.array3d(dtype=real),
         shades: wp.array2d(dtype=real),
-        tile_starts: wp.array(dtype=wp.int32),
-        tile_faces: wp.array(dtype=wp.int32),
+        view_starts: wp.array(dtype=wp.int32),  # (views + 1,): the rows of each view's faces
         first_view: int,
+        faces_per_view: int,  # at most
+        lanes: int,  # threads of a face: a multiple of a warp on CUDA, 1 on the CPU
         size: int,
         sigma: real,
         gamma: real,
+        clip: real,
         reach: real,
         kept: wp.array4d(dtype=real),
         winners: wp.array3d(dtype=wp.int32),
@@ -188,148 +221,106 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         grad_faces: wp.array(dtype=real),  # (9 R,): x, y, depth of each corner; zero on entry
         grad_shades: wp.array(dtype=real),  # (3 R,); zero on entry
     ):
-        place = tile_pixel(wp.tid(), first_view, size)
-        view = place[0]
-        py = place[1]
-        px = place[2]
-        x = pixel_x(px, size)
-        y = pixel_y(py, size)
-        start = tile_starts[place[3]]
-        stop = tile_starts[place[3] + 1]
-        inside = py < size and px < size
-        g_image = real(0.0)
-        g_depth = real(0.0)
-        g_alpha = real(0.0)
-        if inside:
+        thread = wp.tid()
+        view = first_view + thread // (faces_per_view * lanes)
+        within = thread % (faces_per_view * lanes)
+        r = view_starts[view] + within // lanes
+        if r >= view_starts[view + 1]:
+            return
+        box = reached_pixels(faces, r, size, reach, clip)  # first column and row, width and height
+        inverse = inverse_depths(faces, r)
+        corner_shade = vec3(shades[r, 0], shades[r, 1], shades[r, 2])
+        g_xy = mat32()
+        g_corner_z = vec3()
+        g_corner_shade = vec3()
+        for p in range(within % lanes, box[2] * box[3], lanes):
+            px = box[0] + p % box[2]
+            py = box[1] + p // box[2]
+            g_image = real(0.0)
+            g_depth = real(0.0)
+            g_alpha = real(0.0)
             if grad_image.shape[0] > 0:
                 g_image = grad_image[view, py, px]
             if grad_depth.shape[0] > 0:
                 g_depth = grad_depth[view, py, px]
             if grad_alpha.shape[0] > 0:
                 g_alpha = grad_alpha[view, py, px]
-        active = g_image != real(0.0) or g_depth != real(0.0) or g_alpha != real(0.0)
-        if not any_in_warp(active):
-            return
-        if not inside:
-            py = size - 1
-            px = size - 1
-
-        base_depth = kept[KEPT_BASE_DEPTH, view, py, px]
-        log_sum = kept[KEPT_LOG_SUM, view, py, px]
-        layer_total = kept[KEPT_LAYER_TOTAL, view, py, px]
-        layer_shade = kept[KEPT_LAYER_SHADE, view, py, px]
-        front = kept[KEPT_FRONT, view, py, px]
-        mix_total = kept[KEPT_MIX_TOTAL, view, py, px]
-        mix_shade = kept[KEPT_FRONT_SHADE, view, py, px]
-        mix_depth = kept[KEPT_FRONT_DEPTH, view, py, px]
-        winner = winners[view, py, px]
-        has_base = log_sum < no_base
-
-        # image = (1 - front) layer_shade + front mix_shade, and the depth alike.
-        g_front = g_image * (mix_shade - layer_shade) + g_depth * (mix_depth - base_depth)
-        if not has_base:
-            g_front += g_alpha
-        g_base_depth = g_depth * (real(1.0) - front)
-
-        for k in range(start, stop):
-            r = tile_faces[k]
-            corners = screen_corners(faces, r, x, y)
+            corners = screen_corners(faces, r, pixel_x(px, size), pixel_y(py, size))
             covers = bool(False)
             weights = vec3()
             edge = int(0)
             along = real(0.0)
             fade = real(0.0)
-            touches = bool(False)
+            active = g_image != real(0.0) or g_depth != real(0.0) or g_alpha != real(0.0)
             if active and may_touch(corners, reach):
                 covers, weights = barycentrics(corners)
                 squared, edge, along = nearest_on_edges(corners)
                 fade = fade_of(squared, sigma)
-                touches = covers or fade > real(0.0)
-            if any_in_warp(touches):
-                g_xy = mat32()
-                g_corner_z = vec3()
-                g_corner_shade = vec3()
-                if touches:
-                    if not covers:
-                        weights = on_edge(edge, along)
-                    inverse = inverse_depths(faces, r)
-                    z = real(1.0) / wp.dot(weights, inverse)
-                    perspective = z * wp.cw_mul(weights, inverse)  # (3,) perspective-correct barycentrics
-                    corner_shade = vec3(shades[r, 0], shades[r, 1], shades[r, 2])
-                    shade = wp.dot(perspective, corner_shade)
+            if covers or fade > real(0.0):
+                base_depth = kept[KEPT_BASE_DEPTH, view, py, px]
+                log_sum = kept[KEPT_LOG_SUM, view, py, px]
+                layer_shade = kept[KEPT_LAYER_SHADE, view, py, px]
+                front = kept[KEPT_FRONT, view, py, px]
+                mix_shade = kept[KEPT_FRONT_SHADE, view, py, px]
+                mix_depth = kept[KEPT_FRONT_DEPTH, view, py, px]
+                has_base = log_sum < no_base
+                if not covers:
+                    weights = on_edge(edge, along)
+                z = real(1.0) / wp.dot(weights, inverse)
+                perspective = z * wp.cw_mul(weights, inverse)  # (3,) perspective-correct barycentrics
+                shade = wp.dot(perspective, corner_shade)
 
-                    g_shade = real(0.0)
-                    g_z = real(0.0)
-                    g_fade = real(0.0)
-                    occludes = real(1.0)
+                g_shade = real(0.0)
+                g_z = real(0.0)
+                g_fade = real(0.0)
+                occludes = real(1.0)
+                if has_base:
+                    behind = (z - base_depth) / gamma
+                    occludes = sigmoid(-behind - margin)
+                    near = sigmoid(-behind)
+                    window = near * (real(1.0) - occludes)
+                    area = real(0.5) * fade
+                    if covers:
+                        area = real(1.0) - area
+                    g_layer = g_image * (real(1.0) - front) / kept[KEPT_LAYER_TOTAL, view, py, px]
+                    g_shade += g_layer * area * window
+                    g_share = g_layer * (shade - layer_shade)
+                    if covers:
+                        g_fade -= real(0.5) * g_share * window
+                        # Its part of the base, whose depth moves the whole pixel.
+                        g_base_depth = g_image * kept[KEPT_IMAGE_SLOPE, view, py, px]
+                        g_base_depth += g_depth * kept[KEPT_DEPTH_SLOPE, view, py, px]
+                        g_z += g_base_depth * wp.exp((log_sum - z) / gamma) * (real(1.0) - behind)
+                    else:
+                        g_fade += real(0.5) * g_share * window
+                    g_z += g_share * area * window * (occludes - (real(1.0) - near)) / gamma
+                halo = fade * occludes
+                if not covers and halo > min_halo:
+                    g_mix = front * halo / kept[KEPT_MIX_TOTAL, view, py, px]
+                    g_shade += g_image * g_mix * halo
+                    g_z += g_depth * g_mix * halo
+                    g_halo = real(2.0) * g_mix * (g_image * (shade - mix_shade) + g_depth * (z - mix_depth))
+                    if r == winners[view, py, px]:
+                        # image = (1 - front) layer_shade + front mix_shade, and the depth alike.
+                        g_halo += g_image * (mix_shade - layer_shade) + g_depth * (mix_depth - base_depth)
+                        if not has_base:
+                            g_halo += g_alpha
+                    g_fade += g_halo * occludes
                     if has_base:
-                        behind = (z - base_depth) / gamma
-                        occludes = sigmoid(-behind - margin)
-                        near = sigmoid(-behind)
-                        window = near * (real(1.0) - occludes)
-                        area = real(0.5) * fade
-                        if covers:
-                            area = real(1.0) - area
-                        g_layer = g_image * (real(1.0) - front) / layer_total
-                        g_shade += g_layer * area * window
-                        g_share = g_layer * (shade - layer_shade)
-                        if covers:
-                            g_fade -= real(0.5) * g_share * window
-                        else:
-                            g_fade += real(0.5) * g_share * window
-                        g_behind = g_share * area * window * (occludes - (real(1.0) - near))
-                        g_z += g_behind / gamma
-                        g_base_depth -= g_behind / gamma
-                    halo = fade * occludes
-                    if not covers and halo > min_halo:
-                        g_mix = front * halo / mix_total
-                        g_shade += g_image * g_mix * halo
-                        g_z += g_depth * g_mix * halo
-                        g_halo = real(2.0) * g_mix * (g_image * (shade - mix_shade) + g_depth * (z - mix_depth))
-                        if r == winner:
-                            g_halo += g_front
-                        g_fade += g_halo * occludes
-                        if has_base:
-                            g_behind = -g_halo * fade * occludes * (real(1.0) - occludes)
-                            g_z += g_behind / gamma
-                            g_base_depth -= g_behind / gamma
+                        g_z -= g_halo * halo * (real(1.0) - occludes) / gamma
 
-                    # shade = z sum w_i s_i / z_i and 1/z = sum w_i / z_i, in the screen weights w and the corners.
-                    g_inverse = -g_shade * shade * z - g_z * z * z
-                    g_weights = vec3()
-                    for i in range(3):
-                        per_weight = g_shade * z * corner_shade[i] + g_inverse
-                        g_weights[i] = per_weight * inverse[i]
-                        g_corner_z[i] = -per_weight * weights[i] * inverse[i] * inverse[i]
-                        g_corner_shade[i] = g_shade * perspective[i]
-                    g_squared = real(0.0)
-                    if fade > real(0.0):
-                        g_squared = -g_fade * (fade + cutoff / (real(1.0) - cutoff)) / sigma
-                    g_xy = position_gradient(corners, covers, edge, along, weights, g_weights, g_squared)
-                add_to_face(grad_faces, grad_shades, r, g_xy, g_corner_z, g_corner_shade)
-
-        # Base depth: softmin over the covering faces.
-        active = has_base and g_base_depth != real(0.0)
-        if not any_in_warp(active):
-            return
-        for k in range(start, stop):
-            r = tile_faces[k]
-            corners = screen_corners(faces, r, x, y)
-            covers = bool(False)
-            weights = vec3()
-            if active and may_touch(corners, reach):
-                covers, weights = barycentrics(corners)
-            if any_in_warp(covers):
-                g_xy = mat32()
-                g_corner_z = vec3()
-                if covers:
-                    inverse = inverse_depths(faces, r)
-                    z = real(1.0) / wp.dot(weights, inverse)
-                    g_z = g_base_depth * wp.exp((log_sum - z) / gamma) * (real(1.0) - (z - base_depth) / gamma)
-                    g_inverse = -g_z * z * z
-                    for i in range(3):
-                        g_corner_z[i] = -g_inverse * weights[i] * inverse[i] * inverse[i]
-                    g_xy = position_gradient(corners, True, 0, real(0.0), weights, g_inverse * inverse, real(0.0))
-                add_to_face(grad_faces, grad_shades, r, g_xy, g_corner_z, vec3())
+                # shade = z sum w_i s_i / z_i and 1/z = sum w_i / z_i, in the screen weights w and the corners.
+                g_inverse = -g_shade * shade * z - g_z * z * z
+                g_weights = vec3()
+                for i in range(3):
+                    per_weight = g_shade * z * corner_shade[i] + g_inverse
+                    g_weights[i] = per_weight * inverse[i]
+                    g_corner_z[i] = g_corner_z[i] - per_weight * weights[i] * inverse[i] * inverse[i]
+                    g_corner_shade[i] = g_corner_shade[i] + g_shade * perspective[i]
+                g_squared = real(0.0)
+                if fade > real(0.0):
+                    g_squared = -g_fade * (fade + cutoff / (real(1.0) - cutoff)) / sigma
+                g_xy += position_gradient(corners, covers, edge, along, weights, g_weights, g_squared)
+        add_to_face(grad_faces, grad_shades, r, g_xy, g_corner_z, g_corner_shade)
 
     return types.SimpleNamespace(forward=forward, backward=backward)

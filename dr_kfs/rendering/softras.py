@@ -140,7 +140,7 @@ def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  
         face_ndc.new_empty(shape),
         face_ndc.new_empty(shape),
         face_ndc.new_empty(shape),
-        face_ndc.new_empty(launch.BUFFERS, *padded),
+        face_ndc.new_empty(launch.buffer_count(face_ndc), *padded),
         face_ndc.new_empty(padded, dtype=torch.int32),
         face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
         face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
@@ -151,8 +151,8 @@ def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  
     "dr_kfs::soft_rasterize_backward",
     mutates_args=(),
     schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, Tensor index_starts, "
-    "Tensor index_faces, Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, float sigma, float gamma, "
-    "float clip) -> (Tensor, Tensor)",
+    "Tensor index_faces, Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, int[] face_counts, "
+    "float sigma, float gamma, float clip) -> (Tensor, Tensor)",
 )
 def _soft_rasterize_backward(
     face_ndc: Tensor,
@@ -164,13 +164,15 @@ def _soft_rasterize_backward(
     grad_image: Tensor | None,
     grad_alpha: Tensor | None,
     grad_depth: Tensor | None,
+    face_counts: list[int],
     sigma: float,
     gamma: float,
     clip: float,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `face_ndc` and `face_shade`."""
     kept_tensors = (kept, winners, index_starts, index_faces)
-    return launch.backward(face_ndc, face_shade, kept_tensors, (grad_image, grad_alpha, grad_depth), sigma, gamma, clip)
+    gradients = (grad_image, grad_alpha, grad_depth)
+    return launch.backward(face_ndc, face_shade, kept_tensors, gradients, sigma, gamma, clip, face_counts)
 
 
 @_soft_rasterize_backward.register_fake
@@ -179,7 +181,7 @@ def _(face_ndc, face_shade, *_):  # type: ignore[no-untyped-def]
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    face_ndc, face_shade, _, _, ctx.sigma, ctx.gamma, _, ctx.clip = inputs
+    face_ndc, face_shade, ctx.face_counts, _, ctx.sigma, ctx.gamma, _, ctx.clip = inputs
     ctx.save_for_backward(face_ndc, face_shade, *output[3:])
     ctx.mark_non_differentiable(*output[3:])
     ctx.set_materialize_grads(False)  # zeros of every kept buffer would cost more than the kernels
@@ -187,7 +189,7 @@ def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 def _backward(ctx, grad_image, grad_alpha, grad_depth, *_):  # type: ignore[no-untyped-def]
     grad_ndc, grad_shade = _soft_rasterize_backward(
-        *ctx.saved_tensors, grad_image, grad_alpha, grad_depth, ctx.sigma, ctx.gamma, ctx.clip
+        *ctx.saved_tensors, grad_image, grad_alpha, grad_depth, ctx.face_counts, ctx.sigma, ctx.gamma, ctx.clip
     )
     return grad_ndc, grad_shade, None, None, None, None, None, None
 

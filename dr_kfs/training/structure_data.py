@@ -36,7 +36,7 @@ Change = tuple[str, float]
 """Name of an edit of `dr_kfs.audit` and its strength."""
 TARGET: Change = ("target", 0.0)
 """The shape as it was."""
-VIEWS = 6
+VIEWS = 4
 """Of each shape."""
 FIRST_SEED = TRAIN_SEEDS.start + 1000
 """Shapes below are those of the other trainings."""
@@ -72,6 +72,10 @@ class EditedViews:
     def stacked(self, changes: list[Change], views: Tensor) -> Float[Tensor, "K V H W"]:
         """Some of the edits in some of the views, [0, 1]."""
         return torch.stack([self.images[change][views] for change in changes]).float() / 255.0
+
+    def to(self, device: str) -> EditedViews:
+        """The same on a device."""
+        return EditedViews({change: images.to(device) for change, images in self.images.items()})
 
     def save(self, path: Path) -> None:
         """Write a `.safetensors` file."""

@@ -12,6 +12,7 @@ The command writes `weights/<name>.safetensors` and its entry in `weights/regist
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def shape_loss(
     fine = chance.random() < fine_share
     scales = FINE if fine else COARSE
     changes = draw_changes(views, chance)
-    chosen = torch.tensor(chance.sample(range(len(views.images[TARGET])), 1 if fine else 2))
+    chosen = torch.tensor(chance.sample(range(len(views.images[TARGET])), 1 if fine else 2), device=device)
     images = views.stacked(changes, chosen).to(device)
     if chance.random() < 0.5:
         images = images.flip(-1)
@@ -217,6 +218,8 @@ def fit(
 ) -> None:
     """AdamW with a one-cycle schedule, in place."""
     describe = DescribedPatches(network, detector)
+    # A GPU keeps all shapes, 3 MB each; a CPU reads them from the system's file cache.
+    load = EditedViews.load if device == "cpu" else functools.cache(lambda path: EditedViews.load(path).to(device))
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     state = TrainingState(network, optimizer, schedule, checkpoint)
@@ -227,7 +230,7 @@ def fit(
         chance = random.Random(seed * 1_000_003 + step)  # of the step, so that a resumed run draws the same
         optimizer.zero_grad()
         for _ in range(SHAPES_PER_STEP):
-            views = EditedViews.load(chance.choice(paths))
+            views = load(chance.choice(paths))
             loss = shape_loss(describe, views, chance, fine_share=fine_share, shift=shift, device=device)
             loss.backward()
             recent.append(loss.item())

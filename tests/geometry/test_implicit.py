@@ -254,5 +254,6 @@ def test_cuda_equals_cpu() -> None:
         meshes = extract_surface(field, 32, (-1.0, 1.0), kind="logit", coarse_resolution=8)
         assert meshes.device.type == device
         meshes.vertices.square().sum().backward()
-        results.append([meshes.vertices.detach().cpu(), field.radius.grad.cpu()])
+        # A copy: `to` moves the gradient that is there.
+        results.append([meshes.vertices.detach().cpu(), field.radius.grad.cpu().clone()])
     torch.testing.assert_close(results[0], results[1], atol=1e-4, rtol=1e-4)

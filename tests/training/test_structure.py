@@ -12,7 +12,15 @@ from dr_kfs import DRKFSLoss, GHHDetector, LocalizedMatcher, SoftRenderer, hemis
 from dr_kfs.datasets import generate, split_of
 from dr_kfs.descriptors import HardNetDescriptor, PatchScales
 from dr_kfs.training import train_structure
-from dr_kfs.training.structure_data import FIRST_SEED, TARGET, EditedViews, collect, edited_views, planned_shape
+from dr_kfs.training.structure_data import (
+    FIRST_SEED,
+    TARGET,
+    VIEWS,
+    EditedViews,
+    collect,
+    edited_views,
+    planned_shape,
+)
 from dr_kfs.training.structure_loss import labelled_pairs, patch_loss, ranking_loss, scale_distances
 from dr_kfs.training.train_descriptor import collect as collect_triplets
 
@@ -40,7 +48,7 @@ class TestEditedViews:
         names = [name for name, _ in barred.images]
         assert names[0] == "target"
         assert {"bars-up", "bars-down", "bars-removed", "another-shape"} <= set(names)
-        assert {images.shape for images in barred.images.values()} == {(6, 256, 256)}
+        assert {images.shape for images in barred.images.values()} == {(VIEWS, 256, 256)}
         moved = (barred.images[TARGET] != barred.images["bars-removed", 1.0]).float().mean()
         assert 0 < moved < 0.2
 

@@ -1,0 +1,101 @@
+"""The whole loss on a CUDA device: the values of a CPU, whatever the chunks, in memory that does not grow."""
+
+import pytest
+import torch
+
+from dr_kfs import DRKFSLoss, HardNetDescriptor, Meshes, SoftRenderer, VoxelGrid, icosphere, soft_surface
+from dr_kfs.datasets import generate
+
+pytestmark = pytest.mark.cuda
+
+
+@pytest.fixture(scope="module")
+def pairs() -> tuple[Meshes, Meshes]:
+    """Three chairs, and three others."""
+    sides = ([generate("chair", seed).to_meshes() for seed in seeds] for seeds in (range(3), range(3, 6)))
+    predicted, target = (Meshes.cat(side) for side in sides)
+    return predicted, target
+
+
+def value_and_gradient(loss_fn: DRKFSLoss, predicted: Meshes, target: object) -> tuple[torch.Tensor, torch.Tensor]:
+    vertices = predicted.vertices.clone().requires_grad_()
+    values = loss_fn(predicted.with_vertices(vertices), target, reduction="none")
+    (gradient,) = torch.autograd.grad(values.sum(), vertices)
+    return values.detach().cpu(), gradient.cpu()
+
+
+def test_equals_the_cpu(pairs: tuple[Meshes, Meshes]) -> None:
+    value, gradient = value_and_gradient(DRKFSLoss(), *pairs)
+    loss_fn = DRKFSLoss().cuda()
+    there, its_gradient = value_and_gradient(loss_fn, pairs[0].to("cuda"), pairs[1].to("cuda"))
+    torch.testing.assert_close(there, value, rtol=1e-3, atol=1e-6)
+    assert (its_gradient - gradient).norm() < 2e-2 * gradient.norm()
+
+
+def test_a_code_of_the_cpu_is_a_target_there(pairs: tuple[Meshes, Meshes]) -> None:
+    code = DRKFSLoss().encode(pairs[1]).to("cuda")
+    loss_fn = DRKFSLoss(reduction="none").cuda()
+    predicted = pairs[0].to("cuda")
+    torch.testing.assert_close(loss_fn(predicted, code), loss_fn(predicted, pairs[1].to("cuda")), rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{"fused": False}, {"view_chunk": 7}, {"max_memory": 6e8}])
+def test_the_chunks_change_nothing(pairs: tuple[Meshes, Meshes], settings: dict[str, float]) -> None:
+    predicted, target = (side.to("cuda") for side in pairs)
+    value, gradient = value_and_gradient(DRKFSLoss().cuda(), predicted, target)
+    other, its_gradient = value_and_gradient(DRKFSLoss(**settings).cuda(), predicted, target)
+    torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
+    assert (its_gradient - gradient).norm() < 5e-3 * gradient.norm()
+
+
+def test_bfloat16(pairs: tuple[Meshes, Meshes]) -> None:
+    predicted, target = (side.to("cuda") for side in pairs)
+    half = DRKFSLoss(descriptor=HardNetDescriptor(precision="bfloat16")).cuda()
+    value, gradient = value_and_gradient(half, predicted, target)
+    exact, _ = value_and_gradient(DRKFSLoss().cuda(), predicted, target)
+    torch.testing.assert_close(value, exact, rtol=1e-2, atol=0)
+    assert gradient.isfinite().all()
+
+
+def test_the_estimate_bounds_what_a_step_adds(pairs: tuple[Meshes, Meshes]) -> None:
+    predicted, target = (side.to("cuda") for side in pairs)
+    loss_fn = DRKFSLoss(max_memory=6e8).cuda()
+    code = loss_fn.encode(target)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    value_and_gradient(loss_fn, predicted, code)
+    assert torch.cuda.max_memory_allocated() - before < 6e8
+
+
+def test_soft_surfaces() -> None:
+    grid = VoxelGrid.in_box(torch.rand(1, 12, 12, 12).sigmoid())
+    results = []
+    for device in ("cpu", "cuda"):
+        values = grid.values.to(device).requires_grad_()
+        surface = soft_surface(grid.to(device).with_values(values))
+        renderer = SoftRenderer(image_size=64)
+        image = renderer(surface, renderer.cameras[[0, 9]]).images
+        (gradient,) = torch.autograd.grad(image.square().sum(), values)
+        results.append((image.detach().cpu(), gradient.cpu()))
+    for cpu, cuda in zip(*results, strict=True):
+        assert (cpu - cuda).norm() < 1e-3 * cpu.norm()
+
+
+def test_on_another_stream(pairs: tuple[Meshes, Meshes]) -> None:
+    """Kernels run on torch's current stream: what is rendered there is there for what follows on it."""
+    renderer, meshes = SoftRenderer(image_size=128), pairs[0].to("cuda")
+    expected = renderer(meshes).images
+    torch.cuda.synchronize()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        delayed = meshes.with_vertices(meshes.vertices * 0.0)
+        torch.cuda._sleep(50_000_000)
+        moved = renderer(delayed.with_vertices(delayed.vertices + meshes.vertices)).images
+    stream.synchronize()
+    assert torch.equal(moved, expected)
+
+
+def test_images_are_the_same_bits_again() -> None:
+    meshes = icosphere(4).to("cuda")
+    renderer = SoftRenderer()
+    assert torch.equal(renderer(meshes).images, renderer(meshes).images)
