@@ -21,7 +21,7 @@ EXAMPLES = sorted((REPOSITORY / "examples").rglob("*.py"))
 # The pipeline, left to right. A unit imports itself and what stands left of it; units of one line do not see
 # each other. The longest prefix of a module's name is its unit.
 LAYERS = (
-    ("dr_kfs._frozen_buffers", "dr_kfs.geometry", "dr_kfs.weights"),
+    ("dr_kfs._constants", "dr_kfs._frozen_buffers", "dr_kfs.geometry", "dr_kfs.weights"),
     ("dr_kfs.datasets",),
     ("dr_kfs.rendering",),
     ("dr_kfs.losses",),  # single terms: of points, meshes or rendered images

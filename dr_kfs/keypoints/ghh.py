@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from dr_kfs._constants import constant
 from dr_kfs._frozen_buffers import FrozenBuffers
 from dr_kfs.weights import load_weights, weights_fingerprint
 
@@ -111,7 +112,7 @@ def _fast_length(least: int) -> int:
 
 def group_signs(groups: int, like: Tensor) -> Float[Tensor, " N"]:
     """delta_n: +1 where n, counted from 1, is odd, else -1."""
-    return torch.tensor([1.0 - 2.0 * (group % 2) for group in range(groups)], dtype=like.dtype, device=like.device)
+    return constant(tuple(1.0 - 2.0 * (group % 2) for group in range(groups)), like.dtype, like.device)
 
 
 class GHHDetector(FrozenBuffers):

@@ -47,6 +47,8 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
     cutoff, margin = wp.constant(real(CUTOFF)), wp.constant(real(LAYER_MARGIN))
     min_halo = wp.constant(real(MIN_HALO))
     no_base = wp.constant(real(1e30))
+    # So far behind the base [gamma] a face has exp(-40) of a share: less than float64 resolves.
+    hidden_after = wp.constant(real(40.0))
 
     on_screen, tiles = triangle_functions(real), tile_functions(real)
     add_to_face, tile_pixel, reached_pixels = tiles.add_to_face, tiles.tile_pixel, tiles.reached_pixels
@@ -54,7 +56,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
     pixel_x, pixel_y = on_screen.pixel_x, on_screen.pixel_y
     screen_corners, inverse_depths = on_screen.screen_corners, on_screen.inverse_depths
     barycentrics, nearest_on_edges, on_edge = on_screen.barycentrics, on_screen.nearest_on_edges, on_screen.on_edge
-    position_gradient, may_touch = on_screen.position_gradient, on_screen.may_touch
+    position_gradient, may_touch, hidden = on_screen.position_gradient, on_screen.may_touch, on_screen.hidden
 
     @wp.kernel(module="unique", enable_backward=False)
     def forward(
@@ -112,6 +114,9 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
             log_sum = nearest - gamma * wp.log(total)
 
         # Layer and occluders.
+        hidden_from = no_base
+        if has_base:
+            hidden_from = base_depth + hidden_after * gamma
         layer_total = real(0.0)
         layer_shade = real(0.0)
         front = real(0.0)
@@ -129,7 +134,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         for k in range(start, stop):
             r = tile_faces[k]
             corners = screen_corners(faces, r, x, y)
-            if may_touch(corners, reach):
+            if may_touch(corners, reach) and not hidden(faces, r, hidden_from):
                 covers, weights = barycentrics(corners)
                 squared, edge, along = nearest_on_edges(corners)
                 fade = fade_of(squared, sigma)
@@ -252,13 +257,16 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
             along = real(0.0)
             fade = real(0.0)
             active = g_image != real(0.0) or g_depth != real(0.0) or g_alpha != real(0.0)
+            base_depth = real(0.0)
+            log_sum = real(0.0)
             if active and may_touch(corners, reach):
-                covers, weights = barycentrics(corners)
-                squared, edge, along = nearest_on_edges(corners)
-                fade = fade_of(squared, sigma)
-            if covers or fade > real(0.0):
                 base_depth = kept[KEPT_BASE_DEPTH, view, py, px]
                 log_sum = kept[KEPT_LOG_SUM, view, py, px]
+                if log_sum >= no_base or not hidden(faces, r, base_depth + hidden_after * gamma):
+                    covers, weights = barycentrics(corners)
+                    squared, edge, along = nearest_on_edges(corners)
+                    fade = fade_of(squared, sigma)
+            if covers or fade > real(0.0):
                 layer_shade = kept[KEPT_LAYER_SHADE, view, py, px]
                 front = kept[KEPT_FRONT, view, py, px]
                 mix_shade = kept[KEPT_FRONT_SHADE, view, py, px]

@@ -8,13 +8,14 @@ from itertools import accumulate
 import torch
 from torch import Tensor
 
+from dr_kfs._constants import constant
 from dr_kfs.rendering._kernel_launch import TILE, launch_tasks
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 
 def face_starts(face_counts: list[int], device: torch.device) -> Tensor:
     """(views + 1,) rows where the faces of each view start, and their end; int32."""
-    return torch.tensor([0, *accumulate(face_counts)], dtype=torch.int32, device=device)
+    return constant((0, *accumulate(face_counts)), torch.int32, device)
 
 
 def fill_tiles(

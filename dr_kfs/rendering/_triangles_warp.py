@@ -22,6 +22,7 @@ from dr_kfs.rendering._softras_reference import CUTOFF, MIN_AREA
 def triangle_functions(real: Any) -> types.SimpleNamespace:
     """Coverage, distance, interpolation and their gradients, for `real` = wp.float32 or wp.float64."""
     vec3 = wp.types.vector(length=3, dtype=real)
+    vec4 = wp.types.vector(length=4, dtype=real)
     mat32 = wp.types.matrix(shape=(3, 2), dtype=real)
     cutoff, min_area = wp.constant(real(CUTOFF)), wp.constant(real(MIN_AREA))
 
@@ -85,13 +86,37 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
                 along = t
         return best, edge, along
 
+    # A vector that is indexed with what is only known at run time would leave the registers: hence the branches.
+
     @wp.func
     def on_edge(edge: int, along: real) -> vec3:
         """Barycentrics of a point on an edge."""
-        weights = vec3()
-        weights[edge] = real(1.0) - along
-        weights[(edge + 1) % 3] = along
+        weights = vec3(real(1.0) - along, along, real(0.0))
+        if edge == 1:
+            weights = vec3(real(0.0), real(1.0) - along, along)
+        if edge == 2:
+            weights = vec3(along, real(0.0), real(1.0) - along)
         return weights
+
+    @wp.func
+    def edge_ends(c: mat32, edge: int) -> vec4:
+        """X and y of both ends of an edge."""
+        ends = vec4(c[0, 0], c[0, 1], c[1, 0], c[1, 1])
+        if edge == 1:
+            ends = vec4(c[1, 0], c[1, 1], c[2, 0], c[2, 1])
+        if edge == 2:
+            ends = vec4(c[2, 0], c[2, 1], c[0, 0], c[0, 1])
+        return ends
+
+    @wp.func
+    def at_ends(edge: int, ends: vec4) -> mat32:
+        """The corners' part of what belongs to both ends of an edge."""
+        corners = mat32(ends[0], ends[1], ends[2], ends[3], real(0.0), real(0.0))
+        if edge == 1:
+            corners = mat32(real(0.0), real(0.0), ends[0], ends[1], ends[2], ends[3])
+        if edge == 2:
+            corners = mat32(ends[2], ends[3], real(0.0), real(0.0), ends[0], ends[1])
+        return corners
 
     @wp.func
     def fade_of(squared: real, sigma: real) -> real:
@@ -115,6 +140,11 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
         return low_x <= reach and high_x >= -reach and low_y <= reach and high_y >= -reach
 
     @wp.func
+    def hidden(faces: wp.array3d(dtype=real), row: int, depth: real) -> bool:
+        """Whether the whole face lies behind a depth."""
+        return wp.min(wp.min(faces[row, 0, 2], faces[row, 1, 2]), faces[row, 2, 2]) > depth
+
+    @wp.func
     def position_gradient(
         c: mat32,
         covers: bool,
@@ -125,18 +155,15 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
         grad_squared: real,  # d loss / d squared edge distance
     ) -> mat32:
         """Gradient of the corners' x, y through the barycentrics and through the distance to the edges."""
-        gradient = mat32()
-        i = edge
-        j = (edge + 1) % 3
-        ex = c[j, 0] - c[i, 0]
-        ey = c[j, 1] - c[i, 1]
-        dx = c[i, 0] + along * ex
-        dy = c[i, 1] + along * ey
+        ends = edge_ends(c, edge)
+        ex = ends[2] - ends[0]
+        ey = ends[3] - ends[1]
         # The nearest point's own motion along the edge does not change the distance to first order.
-        gx_i = real(2.0) * grad_squared * (real(1.0) - along) * dx
-        gy_i = real(2.0) * grad_squared * (real(1.0) - along) * dy
-        gx_j = real(2.0) * grad_squared * along * dx
-        gy_j = real(2.0) * grad_squared * along * dy
+        pull_x = real(2.0) * grad_squared * (ends[0] + along * ex)
+        pull_y = real(2.0) * grad_squared * (ends[1] + along * ey)
+        first = real(1.0) - along
+        moved = vec4(first * pull_x, first * pull_y, along * pull_x, along * pull_y)
+        gradient = mat32()
         if covers:
             # p = sum w_i v_i: moving corner k by s changes the barycentrics as moving p by -w_k s does.
             area = (c[1, 0] - c[0, 0]) * (c[2, 1] - c[0, 1]) - (c[1, 1] - c[0, 1]) * (c[2, 0] - c[0, 0])
@@ -147,22 +174,22 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
                 b = (k + 2) % 3
                 gx += grad_weights[k] * (c[a, 1] - c[b, 1])
                 gy += grad_weights[k] * (c[b, 0] - c[a, 0])
+            inverse = real(1.0) / area
             for k in range(3):
-                gradient[k, 0] = -weights[k] * gx / area
-                gradient[k, 1] = -weights[k] * gy / area
+                gradient[k, 0] = -weights[k] * gx * inverse
+                gradient[k, 1] = -weights[k] * gy * inverse
         elif along > real(0.0) and along < real(1.0):
-            length = wp.max(ex * ex + ey * ey, real(1e-20))
-            g = (grad_weights[j] - grad_weights[i]) / length
             # t = -(c_i . e) / |e|^2 with e = c_j - c_i.
-            gx_i += g * (c[i, 0] - ex + real(2.0) * along * ex)
-            gy_i += g * (c[i, 1] - ey + real(2.0) * along * ey)
-            gx_j -= g * (c[i, 0] + real(2.0) * along * ex)
-            gy_j -= g * (c[i, 1] + real(2.0) * along * ey)
-        gradient[i, 0] += gx_i
-        gradient[i, 1] += gy_i
-        gradient[j, 0] += gx_j
-        gradient[j, 1] += gy_j
-        return gradient
+            change = grad_weights[1] - grad_weights[0]
+            if edge == 1:
+                change = grad_weights[2] - grad_weights[1]
+            if edge == 2:
+                change = grad_weights[0] - grad_weights[2]
+            g = change / wp.max(ex * ex + ey * ey, real(1e-20))
+            jx = ends[0] + real(2.0) * along * ex
+            jy = ends[1] + real(2.0) * along * ey
+            moved += g * vec4(jx - ex, jy - ey, -jx, -jy)
+        return gradient + at_ends(edge, moved)
 
     return types.SimpleNamespace(
         sigmoid=sigmoid,
@@ -175,5 +202,6 @@ def triangle_functions(real: Any) -> types.SimpleNamespace:
         nearest_on_edges=nearest_on_edges,
         on_edge=on_edge,
         may_touch=may_touch,
+        hidden=hidden,
         position_gradient=position_gradient,
     )

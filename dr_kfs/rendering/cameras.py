@@ -90,6 +90,8 @@ class Cameras:
             index = [index]
         if isinstance(index, tuple):
             index = list(index)
+        if isinstance(index, list) and index == list(range(len(self))):
+            return self
         return Cameras(
             rotation=self.rotation[index],
             translation=self.translation[index],

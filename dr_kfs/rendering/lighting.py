@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dr_kfs._constants import constant
+
 Shading = Literal["flat", "smooth"]
 
 
@@ -45,7 +47,7 @@ class Lighting:
 
     def cosine(self, normals: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
         """Of the angle between unit normals and the direction to the light."""
-        light = torch.tensor(self.direction, dtype=normals.dtype, device=normals.device)
+        light = constant(tuple(self.direction), normals.dtype, normals.device)
         return normals @ torch.nn.functional.normalize(light, dim=0)
 
     def shade(self, cosine: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -92,6 +92,7 @@ class SoftRenderer(nn.Module):
         self.coverage: Coverage = coverage
         self.backend: Backend = backend
         self.faces_per_pixel = faces_per_pixel
+        self._rig: tuple[Cameras, tuple[torch.device, torch.dtype], Cameras] | None = None
 
     def forward(
         self,
@@ -120,7 +121,7 @@ class SoftRenderer(nn.Module):
         if not torch.compiler.is_compiling():  # a graph cannot depend on values
             meshes.check_finite()
         dtype = torch.float64 if meshes.dtype == torch.float64 else torch.float32
-        cameras = (self.cameras if cameras is None else cameras).to(meshes.device, dtype)
+        cameras = self._moved(self.cameras if cameras is None else cameras, meshes.device, dtype)
         if face_opacity is not None and len(face_opacity) != len(meshes.faces):
             raise ValueError(
                 f"face_opacity has {len(face_opacity)} entries, the meshes have {len(meshes.faces)} faces."
@@ -145,6 +146,15 @@ class SoftRenderer(nn.Module):
             alpha=rasterized.alpha.view(shape),
             depth=rasterized.depth.view(shape),
         )
+
+    def _moved(self, cameras: Cameras, device: torch.device, dtype: torch.dtype) -> Cameras:
+        """Some cameras on a device; the whole rig is kept there, since a GPU waits for every copy from the host."""
+        if device.type != "cuda" or cameras is not self.cameras or torch.compiler.is_compiling():
+            return cameras.to(device, dtype)
+        key = (device, dtype)
+        if self._rig is None or self._rig[0] is not cameras or self._rig[1] != key:
+            self._rig = cameras, key, cameras.to(device, dtype)
+        return self._rig[2]
 
     def expected_fragments(self, meshes: Meshes | SoftSurface) -> float:
         """About how many fragments (face, pixel) one view of the largest item keeps in memory; see `soft_fragments`.

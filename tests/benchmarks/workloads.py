@@ -163,7 +163,9 @@ def _pytorch3d(case: Case) -> Callable[[], None]:
     meshes = sphere(case.faces)
     faces = meshes.faces.to(case.device)
     vertices = meshes.vertices.to(case.device).requires_grad_()
-    rotation, translation = peer.look_at_view_transform(dist=2.732, elev=0.0, azim=0.0)
+    views = case.measured_views
+    around = [360.0 * view / views for view in range(views)]
+    rotation, translation = peer.look_at_view_transform(dist=2.732, elev=0.0, azim=around)
     cameras = peer.FoVPerspectiveCameras(R=rotation, T=translation, fov=25.0, device=case.device)
     settings = peer.RasterizationSettings(
         image_size=case.size,
@@ -182,6 +184,6 @@ def _pytorch3d(case: Case) -> Callable[[], None]:
 
     def run() -> None:
         shape = PeerMeshes([vertices], [faces], textures=peer.TexturesVertex(white))
-        torch.autograd.grad((draw(shape) * weights).sum(), vertices)
+        torch.autograd.grad((draw(shape.extend(views)) * weights).sum(), vertices)
 
     return run
