@@ -52,7 +52,7 @@ SHAPES_PER_STEP = 2
 SMALL_CHANGES = 3
 """Of a shape, per step, beside one change of its parts and one other shape."""
 PATCH_WEIGHT = 0.2
-HELD_OUT = 24
+HELD_OUT = 48
 """Shapes at the end of the plan that are only evaluated."""
 TRIPLETS_PER_STEP = 64
 FIRST_TRIPLET_SEED = TRAIN_SEEDS.start + 5000
@@ -108,6 +108,14 @@ def shifted(images: Tensor, down: int, right: int) -> Tensor:
     return nn.functional.pad(images, (right, -right, down, -down))
 
 
+def stretched(images: Tensor, wider: float, higher: float) -> Tensor:
+    """The images stretched about their centre by these factors; what comes in is black."""
+    theta = images.new_tensor([[1.0 / wider, 0.0, 0.0], [0.0, 1.0 / higher, 0.0]])
+    flat = images.flatten(0, 1).unsqueeze(1)
+    grid = nn.functional.affine_grid(theta.expand(len(flat), 2, 3), list(flat.shape), align_corners=False)
+    return nn.functional.grid_sample(flat, grid, align_corners=False).view_as(images)
+
+
 def shape_loss(
     describe: DescribedPatches,
     views: EditedViews,
@@ -115,6 +123,7 @@ def shape_loss(
     *,
     fine_share: float,
     shift: int = 0,
+    stretch: float = 0.0,
     device: str,
 ) -> Tensor:
     """The loss of one shape: at the fine scale in one view, or at the coarse ones in two.
@@ -125,6 +134,7 @@ def shape_loss(
         chance: draws edits, views and scale.
         fine_share: how often the fine scale is drawn.
         shift: move the views by up to so many pixels, so that the patches' grid falls elsewhere.
+        stretch: stretch them by up to this share, along rows and columns, so that no shape is seen twice.
         device: of the network.
     """
     fine = chance.random() < fine_share
@@ -136,6 +146,8 @@ def shape_loss(
         images = images.flip(-1)
     if shift:
         images = shifted(images, chance.randint(-shift, shift), chance.randint(-shift, shift))
+    if stretch:
+        images = stretched(images, *(1.0 + chance.uniform(-stretch, stretch) for _ in range(2)))
     descriptors, weights = describe(images, scales)
     loss = ranking_loss(scale_distances(descriptors, weights, scales), changes)
     mild = [index for index, change in enumerate(changes) if change in MILD]
@@ -209,6 +221,7 @@ def fit(
     rate: float,
     fine_share: float,
     shift: int = 0,
+    stretch: float = 0.0,
     triplets: TripletTerm | None = None,
     seed: int,
     device: str,
@@ -231,7 +244,9 @@ def fit(
         optimizer.zero_grad()
         for _ in range(SHAPES_PER_STEP):
             views = load(chance.choice(paths))
-            loss = shape_loss(describe, views, chance, fine_share=fine_share, shift=shift, device=device)
+            loss = shape_loss(
+                describe, views, chance, fine_share=fine_share, shift=shift, stretch=stretch, device=device
+            )
             loss.backward()
             recent.append(loss.item())
         if triplets is not None:
@@ -250,7 +265,7 @@ def fit(
 
 
 def main(
-    shapes: Annotated[int, typer.Option(help="Shapes; the last 24 are held out.")] = 300,
+    shapes: Annotated[int, typer.Option(help="Shapes; the last 48 are held out.")] = 300,
     first_shape: Annotated[
         int, typer.Option(min=0, help="Of the plan: start at shapes that --start has not seen.")
     ] = 0,
@@ -262,6 +277,7 @@ def main(
     shift: Annotated[
         int, typer.Option(min=0, max=20, help="Views are moved by up to so many pixels, of the 22 around a shape.")
     ] = 0,
+    stretch: Annotated[float, typer.Option(min=0.0, max=0.5, help="Views are stretched by up to this share.")] = 0.0,
     triplet_weight: Annotated[
         float, typer.Option(min=0.0, help="Of the first stage's loss, on patches of --triplet-shapes shapes.")
     ] = 0.0,
@@ -295,6 +311,7 @@ def main(
         rate=rate,
         fine_share=fine_share,
         shift=shift,
+        stretch=stretch,
         triplets=triplets,
         seed=seed,
         device=device,
@@ -316,7 +333,7 @@ def main(
         license="MIT",
         data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
         command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --first-shape {first_shape} "
-        f"--steps {steps} --rate {rate} --fine-share {fine_share} --shift {shift} --triplet-weight {triplet_weight} "
+        f"--steps {steps} --rate {rate} --fine-share {fine_share} --shift {shift} --stretch {stretch} --triplet-weight {triplet_weight} "
         f"--triplet-shapes {triplet_shapes} --seed {seed} --start {start} --detector {detector} --name {name}",
         seed=seed,
         figures=figures,

@@ -95,7 +95,7 @@ SMOKE = Group("smoke", "faces", (Case(what="render", faces=1280, views=5, size=1
 def all_groups(device: str = "cpu") -> list[Group]:
     """Every group but `SMOKE`. What a group does not vary has the defaults of `Case`."""
     render, step = Case(what="render", device=device), Case(what="step", device=device)
-    fine = replace(step, preset="fine")
+    fine, dense = replace(step, preset="fine"), replace(step, faces=20480)
     peer, surface = replace(render, what="pytorch3d"), replace(render, what="surface")
     chamfer = Case(what="chamfer", device=device)
     return [
@@ -111,6 +111,8 @@ def all_groups(device: str = "cpu") -> list[Group]:
         _sweep("step views", "views", step, (25, 50, 100)),
         _sweep("step size", "size", step, (64, 128, 256, 512)),
         _sweep("step batch", "batch", step, (1, 4, 16)),
+        _sweep("step batch, 20k faces", "batch", dense, (1, 8)),
+        _sweep("step batch, 20k faces, bfloat16", "batch", replace(dense, precision="bfloat16"), (1, 8)),
         _sweep("surface grid", "grid", surface, (32, 64, 128)),
         _sweep("surface batch", "batch", surface, (1, 8)),
         _sweep("pytorch3d faces", "faces", peer, (5120, 20480)),

@@ -183,6 +183,15 @@ class TestTraining:
         assert train_structure.shifted(image, 3, -2)[0, 5, 5] == 1.0
         assert train_structure.shifted(image, 0, 1).sum() == 0.0
 
+    def test_views_are_stretched_about_their_centre(self):
+        images = torch.zeros(2, 3, 16, 16)
+        images[:, :, 4:12, 6:10] = 1.0
+        torch.testing.assert_close(train_structure.stretched(images, 1.0, 1.0), images, atol=1e-5, rtol=0)
+        wide = train_structure.stretched(images, 2.0, 1.0)
+        assert wide.shape == images.shape
+        torch.testing.assert_close(wide.sum(-1), 2.0 * images.sum(-1), atol=1e-4, rtol=0)
+        torch.testing.assert_close(wide.flip(-1), wide, atol=1e-5, rtol=0)
+
     def test_evaluation_names_what_it_counts(self, barred, tmp_path):
         barred.save(tmp_path / "00002.safetensors")
         describe = train_structure.DescribedPatches(train_structure.starting_network("hardnet-shapes"), GHHDetector())
