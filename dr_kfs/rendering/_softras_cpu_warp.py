@@ -104,7 +104,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         image: wp.array3d(dtype=float),  # (views, H, W)
         alpha: wp.array3d(dtype=float),
         depth_image: wp.array3d(dtype=float),
-        kept: wp.array4d(dtype=float),  # (BUFFERS, views, *buffer_size(H))
+        kept: wp.array4d(dtype=float),  # (8, views, *buffer_size(H))
         winners: wp.array3d(dtype=int),  # (views, *buffer_size(H))
         seen: wp.array(dtype=int),  # (R,) 1 if any pixel sees the face
     ):

@@ -21,11 +21,12 @@ from typing import Any, no_type_check
 
 import warp as wp
 
+from dr_kfs.rendering._kernel_launch import TILE
 from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_HALO
 from dr_kfs.rendering._tiles_warp import tile_functions
 from dr_kfs.rendering._triangles_warp import triangle_functions
 
-# Planes of `kept`, (BUFFERS, views, H, W).
+# Planes of `kept`, (10, views, H, W).
 KEPT_BASE_DEPTH = wp.constant(0)
 KEPT_LOG_SUM = wp.constant(1)  # -gamma log sum exp(-z / gamma) over the covering faces; infinite where there are none
 KEPT_LAYER_TOTAL = wp.constant(2)
@@ -36,6 +37,10 @@ KEPT_FRONT_SHADE = wp.constant(6)
 KEPT_FRONT_DEPTH = wp.constant(7)
 KEPT_IMAGE_SLOPE = wp.constant(8)  # d image / d base depth
 KEPT_DEPTH_SLOPE = wp.constant(9)  # d depth image / d base depth
+
+CUDA_OPTIONS: dict[str, Any] = {"launch_bounds": (TILE**2, 12), "module_options": {"fast_math": True}}
+"""Twelve blocks on a multiprocessor, at 80 registers a thread, and the GPU's own division and exponential: together
+they take a third off (H200, 20,480 faces: forward 1.44 to 0.97 ms, backward 1.40 to 1.03 ms). In float32 only."""
 
 
 @functools.cache
@@ -58,7 +63,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
     barycentrics, nearest_on_edges, on_edge = on_screen.barycentrics, on_screen.nearest_on_edges, on_screen.on_edge
     position_gradient, may_touch, hidden = on_screen.position_gradient, on_screen.may_touch, on_screen.hidden
 
-    @wp.kernel(module="unique", enable_backward=False)
+    @wp.kernel(module="unique", enable_backward=False, **CUDA_OPTIONS)
     def forward(
         faces: wp.array3d(dtype=real),  # (R, 3, 3): x, y [NDC], depth; R = faces of all views
         shades: wp.array2d(dtype=real),  # (R, 3)
@@ -73,7 +78,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         image: wp.array3d(dtype=real),  # (views, H, W)
         alpha: wp.array3d(dtype=real),
         depth_image: wp.array3d(dtype=real),
-        kept: wp.array4d(dtype=real),  # (BUFFERS, views, H, W)
+        kept: wp.array4d(dtype=real),  # (10, views, H, W)
         winners: wp.array3d(dtype=wp.int32),  # the occluder with the largest coverage; -1: none
     ):
         place = tile_pixel(wp.tid(), first_view, size)
@@ -205,7 +210,7 @@ def softras_kernels(real: Any) -> types.SimpleNamespace:
         kept[KEPT_DEPTH_SLOPE, view, py, px] = depth_slope / gamma + real(1.0) - front
         winners[view, py, px] = winner
 
-    @wp.kernel(module="unique", enable_backward=False)
+    @wp.kernel(module="unique", enable_backward=False, **CUDA_OPTIONS)
     def backward(
         faces: wp.array3d(dtype=real),
         shades: wp.array2d(dtype=real),

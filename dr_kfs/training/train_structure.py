@@ -5,13 +5,14 @@
 The first stage (`train_descriptor`) knows patches; this one knows what a missing leg costs beside a thicker one. Edits
 and labels are those of `structure_data` and `structure_loss`; detector, rasterizer and matching are what the loss uses.
 With `--triplet-weight` the first stage's loss goes on beside it, on patches of all training families, so that the
-network does not forget how to tell places apart.
+network does not forget how to tell places apart; with `--trained-share` the result lies between start and end.
 The command writes `weights/<name>.safetensors` and its entry in `weights/registry.json`, with the figures. With
 `--checkpoint FILE` it can be stopped and started again; `--log FILE` gets the curve as JSON lines.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import random
@@ -196,6 +197,23 @@ class TripletTerm:
         return self.weight * hardnet_loss(anchors, positives, negatives, part)
 
 
+def blend(network: nn.Module, start: dict[str, Tensor], share: float) -> None:
+    """Weights between `start` (0) and what the network has now (1), in place.
+
+    What the start knew of shapes is kept there, and most of what training added is gained.
+
+    References:
+        Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, Eq. 1.
+    """
+    trained = network.state_dict()
+    network.load_state_dict(
+        {
+            key: torch.lerp(start[key], value, share) if value.is_floating_point() else value
+            for key, value in trained.items()
+        }
+    )
+
+
 @torch.no_grad()
 def evaluate(describe: DescribedPatches, paths: list[Path], *, device: str) -> dict[str, float]:
     """Share of labelled pairs in the right order, over two views and all scales, by kind of pair."""
@@ -282,6 +300,9 @@ def main(
         float, typer.Option(min=0.0, help="Of the first stage's loss, on patches of --triplet-shapes shapes.")
     ] = 0.0,
     triplet_shapes: Annotated[int, typer.Option(min=1, help="Shapes that triplets are of.")] = 200,
+    trained_share: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of the trained weights; the rest is those of --start.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
     start: Annotated[str, typer.Option(help="Weights of the first stage: a name or a file.")] = "hardnet-shapes",
     detector: Annotated[str, typer.Option(help="Weights of the detector.")] = "ghh-shapes",
@@ -302,6 +323,7 @@ def main(
     if triplet_weight:
         triplets = TripletTerm.collected(triplet_shapes, triplet_weight, detector, seed=seed, console=console)
     held_out = paths[-HELD_OUT:]
+    untrained = copy.deepcopy(network.state_dict())
     before = evaluate(DescribedPatches(network, poi), held_out, device=device)
     fit(
         network,
@@ -319,6 +341,7 @@ def main(
         log=log,
         console=console,
     )
+    blend(network, untrained, trained_share)
     figures: dict[str, float | int] = {f"{kind}, before": share for kind, share in before.items()}
     figures |= evaluate(DescribedPatches(network, poi), held_out, device=device)
     out.mkdir(parents=True, exist_ok=True)
@@ -333,8 +356,9 @@ def main(
         license="MIT",
         data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
         command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --first-shape {first_shape} "
-        f"--steps {steps} --rate {rate} --fine-share {fine_share} --shift {shift} --stretch {stretch} --triplet-weight {triplet_weight} "
-        f"--triplet-shapes {triplet_shapes} --seed {seed} --start {start} --detector {detector} --name {name}",
+        f"--steps {steps} --rate {rate} --fine-share {fine_share} --shift {shift} --stretch {stretch} "
+        f"--triplet-weight {triplet_weight} --triplet-shapes {triplet_shapes} --trained-share {trained_share} "
+        f"--seed {seed} --start {start} --detector {detector} --name {name}",
         seed=seed,
         figures=figures,
     )

@@ -183,6 +183,17 @@ class TestTraining:
         assert train_structure.shifted(image, 3, -2)[0, 5, 5] == 1.0
         assert train_structure.shifted(image, 0, 1).sum() == 0.0
 
+    def test_a_blend_lies_between_start_and_end(self):
+        network = train_structure.starting_network("hardnet-structure")
+        end = {key: value.clone() for key, value in network.state_dict().items()}
+        start = train_structure.starting_network("hardnet-shapes").state_dict()
+        key = "features.0.weight"
+        train_structure.blend(network, start, 0.25)
+        torch.testing.assert_close(network.state_dict()[key], 0.75 * start[key] + 0.25 * end[key])
+        network.load_state_dict(end)
+        train_structure.blend(network, start, 1.0)
+        assert torch.equal(network.state_dict()[key], end[key])
+
     def test_views_are_stretched_about_their_centre(self):
         images = torch.zeros(2, 3, 16, 16)
         images[:, :, 4:12, 6:10] = 1.0
