@@ -38,7 +38,7 @@ LAYERS = (
     ("dr_kfs.losses._term_inputs", "dr_kfs.losses.balancing"),
     ("dr_kfs.losses.hybrid", "dr_kfs.metrics"),
     ("dr_kfs.losses.__init__",),  # imports every loss, the hybrid too
-    ("dr_kfs.audit",),
+    ("dr_kfs.audit", "dr_kfs.evaluation"),
     ("dr_kfs.report",),
     ("dr_kfs.__init__",),
     ("dr_kfs.training",),

@@ -1,4 +1,4 @@
-"""The command line: `dr-kfs compare`, `render`, `fit`, `audit`, `fetch`, `doctor`."""
+"""The command line: `dr-kfs compare`, `evaluate`, `render`, `fit`, `audit`, `fetch`, `doctor`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dr_kfs import __version__
 from dr_kfs.cli.audit import audit_command
 from dr_kfs.cli.compare import compare_command
 from dr_kfs.cli.doctor import doctor_command
+from dr_kfs.cli.evaluate import evaluate_command
 from dr_kfs.cli.fetch import fetch_command
 from dr_kfs.cli.fit import fit_command
 from dr_kfs.cli.render import render_command
@@ -68,6 +69,7 @@ def _options(
 
 
 app.command("compare")(compare_command)
+app.command("evaluate")(evaluate_command)
 app.command("render")(render_command)
 app.command("fetch")(fetch_command)
 app.command("fit")(fit_command)

@@ -33,7 +33,7 @@ def dr_kfs_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
         loss.renderer = SoftRenderer(cameras=hemisphere_rig()[VIEWS])
         return loss
 
-    for command in ("compare", "fit"):
+    for command in ("compare", "evaluate", "fit"):
         monkeypatch.setattr(f"dr_kfs.cli.{command}.build_loss", build_small)
     monkeypatch.setattr("dr_kfs.cli.fit.SPHERE_SUBDIVISIONS", 1)
 
