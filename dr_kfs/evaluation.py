@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,23 @@ from dr_kfs.geometry import Meshes, bounding_frame, normalize, sample_surface
 from dr_kfs.geometry.io import MESH_SUFFIXES
 from dr_kfs.geometry.voxel_files import VOXEL_SUFFIXES
 from dr_kfs.losses.chamfer import chamfer_loss
-from dr_kfs.metrics import point_scores
+from dr_kfs.metrics import point_noise_floor, point_scores
 
-__all__ = ["SCORES", "PairFiles", "PairScores", "ScoreFile", "pair_files", "score_pair", "summary", "write_csv"]
+__all__ = [
+    "SCORES",
+    "SUFFIXES",
+    "PairFiles",
+    "PairScores",
+    "ScoreFile",
+    "pair_files",
+    "score_pair",
+    "summary",
+    "write_csv",
+]
 
 FORMAT = "dr_kfs.evaluate/1"
+SUFFIXES = (*MESH_SUFFIXES, *VOXEL_SUFFIXES)
+"""Of files that are shapes."""
 NAMED = 5
 """Names that an error lists."""
 
@@ -33,6 +47,10 @@ class PairFiles:
     """Path below either folder, without suffix."""
     predicted: Path
     target: Path
+
+    def stamp(self) -> list[list[int]]:
+        """Size [bytes] and time of change [ns] of both files."""
+        return [[stat.st_size, stat.st_mtime_ns] for stat in (self.predicted.stat(), self.target.stat())]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,20 +72,29 @@ class PairScores:
     """Share of the target's points within tau of the prediction."""
     f1: float
     """Their harmonic mean."""
+    f1_floor: float
+    """F1 of two samples of the target itself: what a perfect prediction scores."""
 
 
 SCORES = tuple(field.name for field in fields(PairScores) if field.name != "name")
 """Names of the scores, in the order of the tables."""
 
 
-def pair_files(predicted: Path, target: Path) -> list[PairFiles]:
+def pair_files(predicted: Path, target: Path, suffixes: Sequence[str] = SUFFIXES) -> list[PairFiles]:
     """The files of two folders that have the same path below them, suffixes aside, in the order of their names.
+
+    Files and folders whose name starts with a dot, and `__MACOSX`, are passed by; links are followed.
+
+    Args:
+        predicted: folder of the predictions.
+        target: folder of the targets.
+        suffixes: of the files that count; all that `load_shapes` reads.
 
     Raises:
         FileNotFoundError: a folder that is none, or that holds no shapes.
         ValueError: a shape without its partner, or two files of one name.
     """
-    ours, theirs = _shapes_below(predicted), _shapes_below(target)
+    ours, theirs = _shapes_below(predicted, suffixes), _shapes_below(target, suffixes)
     for missing, folder in ((theirs.keys() - ours.keys(), predicted), (ours.keys() - theirs.keys(), target)):
         if missing:
             some = ", ".join(sorted(missing)[:NAMED]) + (", ..." if len(missing) > NAMED else "")
@@ -78,19 +105,28 @@ def pair_files(predicted: Path, target: Path) -> list[PairFiles]:
     return [PairFiles(name, ours[name], theirs[name]) for name in sorted(ours)]
 
 
-def _shapes_below(folder: Path) -> dict[str, Path]:
+def _shapes_below(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder.")
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in (*MESH_SUFFIXES, *VOXEL_SUFFIXES) and path.is_file():
+    for place, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = sorted(name for name in folders if _counts(name))
+        for path in (Path(place, name) for name in sorted(files) if _counts(name)):
+            if path.suffix.lower() not in suffixes:
+                continue
             name = path.relative_to(folder).with_suffix("").as_posix()
             if name in found:
-                raise ValueError(f"{found[name]} and {path} have one name: which of them counts? Move the other away.")
+                raise ValueError(
+                    f"{found[name]} and {path} have one name: which of them counts? Say it by suffix, or move one."
+                )
             found[name] = path
     if not found:
-        raise FileNotFoundError(f"{folder} holds no shapes ({', '.join((*MESH_SUFFIXES, *VOXEL_SUFFIXES))}).")
+        raise FileNotFoundError(f"{folder} holds no shapes ({', '.join(suffixes)}).")
     return found
+
+
+def _counts(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
 
 
 def score_pair(
@@ -106,12 +142,16 @@ def score_pair(
         samples: points drawn from either surface.
         tau: threshold of precision, recall and F1 [share of the diagonal of the target's box].
         seed: of the samples.
+
+    Raises:
+        ValueError: a score that is not finite, as of vertices at 1e20.
     """
     comparison = loss.compare(predicted, target)
     frame = bounding_frame(target)
     ours, theirs = (normalize(side, frame) for side in (predicted, target))
     points = [sample_surface(side, samples, seed=seed + place).points for place, side in enumerate((ours, theirs))]
     shares = point_scores(points[0], points[1], tau)
+    floor = point_noise_floor(theirs, tau, samples=samples, seed=seed + 2)
     numbers = comparison.to_dict()
     scores = PairScores(
         name=name,
@@ -120,7 +160,11 @@ def score_pair(
         precision=float(shares.precision[0, 0]),
         recall=float(shares.coverage[0, 0]),
         f1=float(shares.f1[0, 0]),
+        f1_floor=float(floor.f1[0, 0]),
     )
+    for key in SCORES:
+        if not math.isfinite(getattr(scores, key)):
+            raise ValueError(f"{key} is {getattr(scores, key)}: does the shape reach to infinity?")
     return scores, comparison
 
 
@@ -139,16 +183,19 @@ def summary(scores: Sequence[PairScores]) -> dict[str, dict[str, float]]:
     return found
 
 
-def write_csv(scores: Sequence[PairScores], path: Path) -> None:
-    """One row per pair."""
+def write_csv(scores: Sequence[PairScores], failed: Mapping[str, str], path: Path) -> None:
+    """One row per pair; those that failed have no scores, but the reason."""
+    rows = [*(asdict(one) for one in scores), *({"name": name, "error": why} for name, why in failed.items())]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ("name", *SCORES))
+        writer = csv.DictWriter(file, ("name", *SCORES, "error"), restval="")
         writer.writeheader()
-        writer.writerows(asdict(one) for one in scores)
+        writer.writerows(sorted(rows, key=lambda row: str(row["name"])))
 
 
 class ScoreFile:
     """JSON lines under a line with the settings: finished pairs, kept as they come, so that a run can go on.
+
+    A pair whose files have changed since (their size or time) counts as not finished.
 
     Args:
         path: the file; made if there is none. None keeps nothing.
@@ -160,7 +207,7 @@ class ScoreFile:
 
     def __init__(self, path: Path | None, settings: dict[str, Any]) -> None:
         self.path = path
-        self.scores: dict[str, PairScores] = {}
+        self._found: dict[str, tuple[list[list[int]], PairScores]] = {}
         header = json.dumps({"format": FORMAT, "settings": settings}, sort_keys=True)
         if path is None:
             return
@@ -178,16 +225,22 @@ class ScoreFile:
                 "settings that it was made with."
             )
         try:
-            found = [PairScores(**json.loads(line)) for line in whole[1:]]
-        except (TypeError, ValueError) as error:
+            for row in map(json.loads, whole[1:]):
+                self._found[row["scores"]["name"]] = row["files"], PairScores(**row["scores"])
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} has a line that is no score: {error}") from error
-        self.scores = {one.name: one for one in found}
         if len(whole) < len(lines):
             path.write_text("".join(whole), "utf-8")
 
-    def append(self, scores: PairScores) -> None:
+    def scores(self, pair: PairFiles) -> PairScores | None:
+        """Of a finished pair; None where it is to be scored."""
+        stamp, scores = self._found.get(pair.name, (None, None))
+        return scores if stamp == pair.stamp() else None
+
+    def append(self, pair: PairFiles, scores: PairScores) -> None:
         """Keep a finished pair, on disk too."""
-        self.scores[scores.name] = scores
+        stamp = pair.stamp()
+        self._found[pair.name] = stamp, scores
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(asdict(scores)) + "\n")
+                file.write(json.dumps({"files": stamp, "scores": asdict(scores)}) + "\n")

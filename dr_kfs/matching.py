@@ -6,13 +6,18 @@ import functools
 import math
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from dr_kfs._constants import may_be_kept
 from dr_kfs.descriptors.patch_scales import PatchScales
 from dr_kfs.descriptors.patches import PATCH_STRIDE
+
+_TOGETHER = 9
+"""Candidates whose descriptors are gathered at a time: all of the paper's, and no more memory for a wider search."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ def match_localized(
     if grid * grid != query.shape[2]:
         raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
     _check_search(radius, stride, temperature)
-    neighbours, outside = _neighbourhoods(grid, min(radius // stride, grid - 1), query.device)
+    find: Any = _kept_neighbourhoods if may_be_kept() else _neighbourhoods
+    neighbours, outside = find(grid, min(radius // stride, grid - 1), query.device)
     if temperature is None:
         with torch.no_grad():  # the minimum has the gradient of the candidate that attains it
             nearest = _candidates(query, reference, neighbours, outside).argmin(-1)
@@ -79,11 +85,13 @@ def _candidates(
     outside: Bool[Tensor, "P K"],
 ) -> Float[Tensor, "B V P K"]:
     """The distance of every query patch to its K candidates; infinite where there is none."""
-    around = reference.index_select(2, neighbours.flatten()).unflatten(2, neighbours.shape)
-    return (query.unsqueeze(3) - around).square().mean(-1).masked_fill(outside, torch.inf)
+    distances = []
+    for some in neighbours.split(_TOGETHER, dim=1):
+        around = reference.index_select(2, some.flatten()).unflatten(2, some.shape)
+        distances.append((query.unsqueeze(3) - around).square().mean(-1))
+    return torch.cat(distances, dim=-1).masked_fill(outside, torch.inf)
 
 
-@functools.lru_cache(maxsize=16)
 def _neighbourhoods(grid: int, reach: int, device: torch.device) -> tuple[Int[Tensor, "P K"], Bool[Tensor, "P K"]]:
     """For each patch of a grid the patches up to `reach` rows and columns away, and which of them do not exist."""
     with torch.inference_mode(False):  # what is kept may meet a gradient later
@@ -95,6 +103,9 @@ def _neighbourhoods(grid: int, reach: int, device: torch.device) -> tuple[Int[Te
         neighbours = along[:, None, :, None] * grid + along[None, :, None, :]
         outside = missing[:, None, :, None] | missing[None, :, None, :]
         return neighbours.reshape(grid * grid, -1), outside.reshape(grid * grid, -1)
+
+
+_kept_neighbourhoods = functools.lru_cache(maxsize=16)(_neighbourhoods)
 
 
 def _check_search(radius: int, stride: int, temperature: float | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 PIXEL_BYTES = 300
-"""Per rendered and detected pixel with its gradient: the rasterizer keeps 13 values, the detector's FFT the rest."""
+"""Per rendered and detected pixel with its gradient: the rasterizer keeps 14 values, the detector's FFT the rest."""
 FACE_BYTES = 400
 """Per face and view: corners, shades and their gradients."""
 LISTED_FACE_BYTES = 120
@@ -19,6 +19,8 @@ PATCH_BYTES = 900e3
 """Per described patch with its gradient: the outputs of HardNet's convolutions are 459 kB in float32."""
 GPU_SHARE = 0.25
 """What a step may add on a GPU by default, of its memory: what is seen and described together is launched once."""
+FREE_SHARE = 0.8
+"""And at most this share of what is free."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def plan_step(
         device: where the step runs.
         fragments: that a view of the largest shape keeps, see `SoftRenderer.expected_fragments`.
         view_chunk: render and describe so many views together, of one shape at a time; None chooses.
-        max_memory: what the step may add [bytes]; None is a quarter of a GPU's memory, and no limit on a CPU.
+        max_memory: what the step may add [bytes]; None is a quarter of a GPU's memory, or four fifths of what is free
+            if that is less, and no limit on a CPU.
 
     Raises:
         ValueError: `max_memory` is not positive, or not even one view of one shape fits into it, or not `view_chunk`
@@ -104,4 +107,6 @@ def _budget(device: torch.device) -> float:
     """What a step may add where nothing else is said [bytes]."""
     if device.type != "cuda":
         return float("inf")
-    return GPU_SHARE * torch.cuda.get_device_properties(device).total_memory
+    free, total = torch.cuda.mem_get_info(device)
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch holds it, and reuses it
+    return min(GPU_SHARE * total, FREE_SHARE * (free + unused))

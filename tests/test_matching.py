@@ -86,3 +86,12 @@ class TestSearch:
         query, reference = torch.randn(1, 1, 9, 4), torch.randn(1, 1, 9, 4)
         everywhere = match_localized(query, reference, radius=1600)
         assert torch.equal(everywhere.distance, match_localized(query, reference, radius=32).distance)
+
+
+def test_a_first_call_under_fake_tensors_does_not_spoil_later_ones():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        match_localized(torch.rand(1, 1, 36, 8), torch.rand(1, 1, 36, 8))
+    a, b = torch.rand(1, 1, 36, 8), torch.rand(1, 1, 36, 8)
+    assert match_localized(a, b).distance.isfinite().all()

@@ -5,6 +5,7 @@ import torch
 
 from dr_kfs import DRKFSLoss, HardNetDescriptor, Meshes, SoftRenderer, VoxelGrid, icosphere, soft_surface
 from dr_kfs.datasets import generate
+from dr_kfs.rendering import soft_rasterize
 
 pytestmark = pytest.mark.cuda
 
@@ -99,3 +100,16 @@ def test_images_are_the_same_bits_again() -> None:
     meshes = icosphere(4).to("cuda")
     renderer = SoftRenderer()
     assert torch.equal(renderer(meshes).images, renderer(meshes).images)
+
+
+def test_edges_through_pixel_centres_have_finite_gradients() -> None:
+    """Where forward and backward could round differently, neither divides by nothing."""
+    step = 2.0 / 64
+    x, y = torch.meshgrid(*(torch.arange(-20, 20) * step + step / 2,) * 2, indexing="ij")
+    corner = torch.stack([x, y], -1).flatten(0, 1)[:, None] + torch.tensor([[0.0, 0.0], [step, 0.0], [0.0, step]])
+    depth = 2.7 + 0.1 * torch.rand(len(corner), 1, 1).expand(-1, 3, 1)
+    ndc = torch.cat([corner, depth], -1).cuda().requires_grad_()
+    shade = torch.rand(len(ndc), 3, device="cuda").requires_grad_()
+    views = soft_rasterize(ndc, shade, [len(ndc)], image_size=64, sigma=1e-4)
+    gradients = torch.autograd.grad((views.image + views.alpha + views.depth).sum(), [ndc, shade])
+    assert all(gradient.isfinite().all() for gradient in gradients)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from dr_kfs.cli.stages import Descriptor, Detector, Device, PresetName, build_loss, load_shape, pick_device
-from dr_kfs.evaluation import SCORES, PairScores, ScoreFile, pair_files, score_pair, summary, write_csv
+from dr_kfs.evaluation import SCORES, SUFFIXES, PairScores, ScoreFile, pair_files, score_pair, summary, write_csv
 from dr_kfs.report import weights_text
 
+STDOUT = Path("-")
 WORST = 5
-"""Pairs that the table lists."""
+"""Pairs that are listed below the table."""
 
 
 def evaluate_command(
@@ -38,6 +41,9 @@ def evaluate_command(
         float, typer.Option(help="Of precision, recall and F1, as a share of the target's diagonal.")
     ] = 0.01,
     seed: Annotated[int, typer.Option(min=0, help="Of the points.")] = 0,
+    suffixes: Annotated[
+        str, typer.Option(help="Only files with these suffixes, with commas.", show_default="all shapes")
+    ] = ",".join(SUFFIXES),
     device: Device = None,
     detector: Detector = None,
     descriptor: Descriptor = None,
@@ -45,71 +51,99 @@ def evaluate_command(
 ) -> None:
     """Score a set of predictions: DR-KFS and its two directions, Chamfer distance, precision, recall and F1.
 
-    Everything is measured in the frame of the target's box. A pair that cannot be read is reported and left out of
-    the means, and the exit status is then 1.
+    Everything is measured in the frame of the target's box. A pair that cannot be scored is reported and left out of
+    the means, which then say so, and the exit status is 1.
     """
-    if not tau > 0:
+    if not (math.isfinite(tau) and tau > 0):
         raise ValueError(f"--tau must be positive, got {tau}.")
+    outputs = [path for path in (csv_path, json_path) if path not in (None, STDOUT)]
+    _check_outputs([*outputs, *([rows] if rows else [])])
     place = pick_device(device)
-    pairs = pair_files(predicted, target)
+    pairs = pair_files(predicted, target, [f".{suffix.strip().lower().lstrip('.')}" for suffix in suffixes.split(",")])
     loss = build_loss(device=place, detector=detector, descriptor=descriptor, preset=preset)
     settings = {
-        "predicted": str(predicted),
-        "target": str(target),
+        "predicted": str(predicted.resolve()),
+        "target": str(target.resolve()),
         "samples": samples,
         "tau": tau,
         "seed": seed,
         "loss": loss.settings(),
     }
     kept = ScoreFile(rows, settings)
+    scored: list[PairScores] = []
     failed: dict[str, str] = {}
     messages = Console(stderr=True)
-    for pair in track(pairs, description="evaluating", console=messages, transient=True):
-        if pair.name in kept.scores:
-            continue
-        try:
-            ours, theirs = load_shape(pair.predicted, place), load_shape(pair.target, place)
-            scores, _ = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
-        except (ValueError, OSError) as error:
-            failed[pair.name] = " ".join(str(error).split())
-            continue
-        kept.append(scores)
-    scored = [kept.scores[pair.name] for pair in pairs if pair.name in kept.scores]
-    if csv_path is not None:
-        write_csv(scored, csv_path)
+    interrupted = False
+    try:
+        for pair in track(pairs, description="evaluating", console=messages, transient=True):
+            scores = kept.scores(pair)
+            if scores is None:
+                try:
+                    ours, theirs = load_shape(pair.predicted, place), load_shape(pair.target, place)
+                    scores, _ = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
+                except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
+                    kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+                    failed[pair.name] = kind + " ".join(str(error).split())
+                    continue
+                kept.append(pair, scores)
+            scored.append(scores)
+    except KeyboardInterrupt:
+        interrupted = True
     report = {
         "settings": settings,
+        "pairs_in_all": len(pairs),
+        "pairs_scored": len(scored),
         "summary": summary(scored),
         "pairs": [asdict(one) for one in scored],
         "failed": failed,
     }
-    text = json.dumps(report, indent=2)
-    if json_path == Path("-"):
+    text = json.dumps(report, indent=2, allow_nan=False)
+    if json_path == STDOUT:
         print(text)
     else:
-        if json_path is not None:
-            json_path.write_text(text + "\n", "utf-8")
         _print_report(scored, len(pairs), tau, report)
     for name, why in failed.items():
         messages.print(f"failed: {name}: {why}", markup=False, highlight=False, soft_wrap=True)
+    if json_path not in (None, STDOUT):
+        json_path.write_text(text + "\n", "utf-8")
+    if csv_path is not None:
+        write_csv(scored, failed, csv_path)
+    if interrupted:
+        messages.print(
+            "Interrupted." + ("" if rows is None else " The same command goes on from here."), highlight=False
+        )
+        raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
 
 
+def _check_outputs(paths: list[Path]) -> None:
+    """Refuse what cannot be written before any work is done for it."""
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise ValueError("--csv, --json and --rows need files of their own.")
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            pass
+
+
 def _print_report(scored: list[PairScores], pairs: int, tau: float, report: dict[str, Any]) -> None:
     console = Console()
-    console.print(f"{len(scored)} of {pairs} pairs", highlight=False)
-    table = Table(caption=f"lengths and tau = {tau:g}: shares of the target's diagonal")
-    table.add_column("", no_wrap=True)
-    headings = ("DR-KFS", "forth", "back", "Chamfer", "precision", "recall", "F1")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for which in ("mean", "median", "std"):
-        if scored:
-            table.add_row(
-                which, *(f"{report['summary'][key][which]:.4f}" for key in SCORES), end_section=which == "std"
-            )
-    for one in sorted(scored, key=lambda one: -one.drkfs)[:WORST]:
-        table.add_row(one.name, *(f"{getattr(one, key):.4f}" for key in SCORES))
+    missing = pairs - len(scored)
+    note = f"; the means are over the others, and {missing} are missing" if missing else ""
+    console.print(f"{len(scored)} of {pairs} pairs scored{note}", highlight=False)
+    table = Table(
+        box=SIMPLE_HEAD,
+        padding=0,  # narrow enough for 80 columns
+        caption=f"forth: predicted to target; back: target to predicted; floor: of two samples of the target. "
+        f"Lengths and tau = {tau:g} are shares of the target's diagonal."
+    )
+    for heading in ("", "DR-KFS", "forth", "back", "Chamfer", "prec.", "recall", "F1", "floor"):
+        table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
+    for which in ("mean", "median", "std") if scored else ():
+        table.add_row(which, *(f"{report['summary'][key][which]:.4f}" for key in SCORES))
     console.print(table)
+    for one in sorted(scored, key=lambda one: -one.drkfs)[:WORST]:
+        line = f"DR-KFS {one.drkfs:.4f}, Chamfer {one.chamfer:.4f}, F1 {one.f1:.4f}: {one.name}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(weights_text(report["settings"]["loss"]), markup=False, highlight=False, soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import is_not
 
 import torch
 from jaxtyping import Bool, Float
@@ -147,7 +148,7 @@ class GHHDetector(FrozenBuffers):
                 raise ValueError(f'The detector weights "{weights}" lack the tensor "{name}".')
             with torch.inference_mode(False):  # a detector that is made there may serve a training later
                 self.register_buffer(name, tensors[name].float().clone(), persistent=False)
-        self._kept: dict[tuple[object, ...], _Prepared] = {}
+        self._kept: dict[tuple[tuple[int, int], torch.dtype], _Prepared] = {}
 
     def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
         """PoI maps in [0, 1), of the size of the images."""
@@ -163,16 +164,21 @@ class GHHDetector(FrozenBuffers):
     def _prepared(self, images: Tensor) -> _Prepared:
         """What depends on the weights and the size of the images alone, kept for the last sizes."""
         size = (images.shape[-2], images.shape[-1])
+        buffers = (self.filters, self.biases)
         # `to` replaces the buffers on another device; `_version` counts changes in place.
-        weights = [(buffer.data_ptr(), buffer._version) for buffer in (self.filters, self.biases)]
-        key = (size, images.dtype, self.filters.device, *weights)
-        if key not in self._kept:
-            if len(self._kept) == _KEPT_SIZES:
-                self._kept.clear()
+        versions = tuple(-1 if buffer.is_inference() else buffer._version for buffer in buffers)
+        kept, key = self._kept, (size, images.dtype)
+        prepared = kept.get(key)
+        if prepared is None or prepared.versions != versions or any(map(is_not, prepared.buffers, buffers)):
             with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
-                spectrum = filter_spectrum(self.filters.to(images.dtype), size)
-                self._kept[key] = _Prepared(spectrum, blank_response(self.biases.to(images.dtype)))
-        return self._kept[key]
+                filters, biases = (buffer.to(images.dtype) for buffer in buffers)
+                prepared = _Prepared(filter_spectrum(filters, size), blank_response(biases), buffers, versions)
+            self._kept = {**(kept if len(kept) < _KEPT_SIZES else {}), key: prepared}
+        return prepared
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what can be made again."""
+        return {**super().__getstate__(), "_kept": {}}
 
     def settings(self) -> dict[str, object]:
         """What the result depends on, JSON-able."""
@@ -187,6 +193,10 @@ class _Prepared:
     """`filter_spectrum` of its filters."""
     blank: Float[Tensor, ""]
     """`f` of a black image."""
+    buffers: tuple[Tensor, Tensor]
+    """Filters and biases that these were made from,"""
+    versions: tuple[int, ...]
+    """and how often they had been changed in place."""
 
 
 def calibrated_poi(

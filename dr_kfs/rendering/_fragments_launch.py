@@ -22,7 +22,7 @@ def forward(
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
     views, pixels = len(face_counts), image_size * image_size
     if in_lanes(face_ndc) or views == 0:
-        index_starts = face_starts(face_counts, face_ndc.device)
+        index_starts = face_starts(face_counts, face_ndc.device).clone()  # what an operator returns is its own
         index = (index_starts, index_starts.new_empty(0))
         numbers = [image_size, reach, clip]
     else:

@@ -40,7 +40,7 @@ def forward(
     kept = face_ndc.new_empty(buffer_count(face_ndc), *padded)
     winners = torch.empty(padded, dtype=torch.int32, device=face_ndc.device)
     images = [image, alpha, depth, kept, winners]
-    starts = face_starts(face_counts, face_ndc.device)
+    starts = face_starts(face_counts, face_ndc.device).clone()  # what an operator returns is its own
     if in_lanes(face_ndc):
         faces = starts.new_empty(len(face_ndc))
         scene = [face_ndc, face_shade, starts]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dr_kfs._constants import constant
-from dr_kfs.rendering._kernel_launch import TILE, launch_tasks
+from dr_kfs.rendering._kernel_launch import MAX_THREADS, TILE, launch_tasks
 from dr_kfs.rendering._warp_runtime import quiet_warp
 
 
@@ -46,7 +46,10 @@ def fill_tiles(
         numbers = [most, image_size, reach, clip]
         launch_tasks(kernels.count_tiles, scene, [*numbers, counts], views, device=device, threads=most)
         ends = counts.cumsum(0)
-        tile, row = counts.new_empty(2, int(ends[-1]))
+        total = int(ends[-1])
+        if total > MAX_THREADS:
+            raise ValueError(f"{total} faces in tiles are more than {MAX_THREADS}: render fewer views at a time.")
+        tile, row = counts.new_empty(2, total)
         launch_tasks(kernels.list_tiles, scene, [*numbers, ends, tile, row], views, device=device, threads=most)
     tile, order = tile.sort(stable=True)
     boundaries = torch.arange(tiles + 1, dtype=torch.int32, device=device)

@@ -88,10 +88,11 @@ def tile_functions(real: Any) -> types.SimpleNamespace:
         if drawn and on_screen:
             # Centres lie at (2 column + 1 - size) / size, and y points up. A hundredth of a pixel absorbs rounding.
             half = real(0.5) * real(size)
-            first_column = wp.max(int(wp.ceil((low_x + real(1.0)) * half - real(0.51))), 0)
-            last_column = wp.min(int(wp.floor((high_x + real(1.0)) * half - real(0.49))), size - 1)
-            first_row = wp.max(int(wp.ceil((real(1.0) - high_y) * half - real(0.51))), 0)
-            last_row = wp.min(int(wp.floor((real(1.0) - low_y) * half - real(0.49))), size - 1)
+            last = real(size - 1)  # clamped before they are integers, which hold less
+            first_column = int(wp.max(wp.ceil((low_x + real(1.0)) * half - real(0.51)), real(0.0)))
+            last_column = int(wp.min(wp.floor((high_x + real(1.0)) * half - real(0.49)), last))
+            first_row = int(wp.max(wp.ceil((real(1.0) - high_y) * half - real(0.51)), real(0.0)))
+            last_row = int(wp.min(wp.floor((real(1.0) - low_y) * half - real(0.49)), last))
             if last_column >= first_column and last_row >= first_row:
                 box = wp.vec4i(first_column, first_row, last_column - first_column + 1, last_row - first_row + 1)
         return box

@@ -90,7 +90,7 @@ class Cameras:
             index = [index]
         if isinstance(index, tuple):
             index = list(index)
-        if isinstance(index, list) and index == list(range(len(self))):
+        if isinstance(index, list) and index == list(range(len(self))) and bool not in map(type, index):
             return self
         return Cameras(
             rotation=self.rotation[index],

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dr_kfs._constants import may_be_kept
 from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.rendering._compositing_reference import softras_reach
 from dr_kfs.rendering._softras_reference import reach as surface_reach
@@ -92,7 +93,7 @@ class SoftRenderer(nn.Module):
         self.coverage: Coverage = coverage
         self.backend: Backend = backend
         self.faces_per_pixel = faces_per_pixel
-        self._rig: tuple[Cameras, tuple[torch.device, torch.dtype], Cameras] | None = None
+        self._rig: tuple[Cameras, tuple[object, ...], Cameras] | None = None
 
     def forward(
         self,
@@ -149,12 +150,21 @@ class SoftRenderer(nn.Module):
 
     def _moved(self, cameras: Cameras, device: torch.device, dtype: torch.dtype) -> Cameras:
         """Some cameras on a device; the whole rig is kept there, since a GPU waits for every copy from the host."""
-        if device.type != "cuda" or cameras is not self.cameras or torch.compiler.is_compiling():
+        if not may_be_kept() or cameras is not self.cameras:
             return cameras.to(device, dtype)
-        key = (device, dtype)
-        if self._rig is None or self._rig[0] is not cameras or self._rig[1] != key:
-            self._rig = cameras, key, cameras.to(device, dtype)
-        return self._rig[2]
+        tensors = (cameras.rotation, cameras.translation)
+        if any(tensor.requires_grad or tensor.is_inference() for tensor in tensors):
+            return cameras.to(device, dtype)
+        key = (device, dtype, *(tensor._version for tensor in tensors))  # which counts changes in place
+        rig = self._rig
+        if rig is None or rig[0] is not cameras or rig[1] != key:
+            with torch.inference_mode(False):  # a training may use it later
+                rig = self._rig = cameras, key, cameras.to(device, dtype)
+        return rig[2]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what can be made again."""
+        return {**super().__getstate__(), "_rig": None}
 
     def expected_fragments(self, meshes: Meshes | SoftSurface) -> float:
         """About how many fragments (face, pixel) one view of the largest item keeps in memory; see `soft_fragments`.

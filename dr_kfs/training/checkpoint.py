@@ -27,7 +27,7 @@ class TrainingState:
         """Take up what the file holds; the step to go on with, 0 without a file."""
         if self.path is None or not self.path.is_file():
             return 0
-        state = torch.load(self.path, weights_only=True)
+        state = torch.load(self.path, weights_only=True, map_location="cpu")
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])

@@ -200,8 +200,6 @@ class TripletTerm:
 def blend(network: nn.Module, start: dict[str, Tensor], share: float) -> None:
     """Weights between `start` (0) and what the network has now (1), in place.
 
-    What the start knew of shapes is kept there, and most of what training added is gained.
-
     References:
         Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, Eq. 1.
     """

@@ -46,6 +46,23 @@ class TestPairFiles:
         with pytest.raises(ValueError, match="have one name"):
             pair_files(*folders)
 
+    def test_what_is_no_shape_of_the_set(self, folders):
+        for folder in folders:
+            (folder / "tables" / "._a.obj").write_bytes(b"what macOS leaves")
+            (folder / "__MACOSX").mkdir()
+            (folder / "__MACOSX" / "d.obj").write_text("")
+        (folders[1] / "tables" / "points.npz").write_bytes(b"")
+        assert len(pair_files(*folders, suffixes=[".obj"])) == 3
+
+    def test_links_are_followed_and_dots_belong_to_names(self, folders):
+        for folder in folders:
+            for name in ("model.v1", "model.v2"):
+                shutil.copy(folder / "tables" / "b.obj", folder / "tables" / f"{name}.obj")
+            (folder / "again").symlink_to(folder / "tables", target_is_directory=True)
+        names = [pair.name for pair in pair_files(*folders)]
+        assert len(names) == 10
+        assert {"tables/model.v1", "again/model.v2"} <= set(names)
+
     def test_folders_that_are_none(self, folders, tmp_path):
         with pytest.raises(FileNotFoundError, match="is no folder"):
             pair_files(tmp_path / "nowhere", folders[1])
@@ -72,6 +89,7 @@ class TestEvaluate:
             values = torch.tensor([one[key] for one in pairs.values()])
             assert report["summary"][key]["mean"] == pytest.approx(values.mean().item(), rel=1e-5)
             assert report["summary"][key]["median"] == pytest.approx(values.median().item(), rel=1e-5)
+        assert (report["pairs_in_all"], report["pairs_scored"]) == (3, 3)
         rows = list(csv.DictReader(table.read_text().splitlines()))
         assert [row["name"] for row in rows] == sorted(pairs)
         assert float(rows[0]["drkfs"]) == broken["drkfs"]
@@ -90,12 +108,57 @@ class TestEvaluate:
         for one, other in zip(before["pairs"], after["pairs"], strict=True):
             assert all(one[key] == pytest.approx(other[key], rel=1e-2, abs=1e-4) for key in SCORES)
 
-    def test_a_pair_that_cannot_be_read_costs_only_itself(self, dr_kfs_command, folders, files):
-        shutil.copy(files["damaged"], folders[0] / "tables" / "c.obj")
+    @pytest.mark.parametrize(
+        ("bad", "message"),
+        [
+            ("no mesh at all", "failed: tables/c: "),
+            ("v 1e30 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\n", "chamfer is inf"),
+            ("v 0 0 0\n", "failed: tables/c: "),
+        ],
+    )
+    def test_a_pair_that_cannot_be_scored_costs_only_itself(self, dr_kfs_command, folders, tmp_path, bad, message):
+        (folders[0] / "tables" / "c.obj").write_text(bad)
+        files = tmp_path / "new" / "scores.csv", tmp_path / "new" / "scores.json"
+        options = ("--csv", files[0], "--json", files[1], "--samples", 200)
+        outcome = dr_kfs_command("evaluate", *folders, *options)
+        assert outcome.code == 1
+        assert "2 of 3 pairs scored; the means are over the others" in outcome.output
+        assert message in outcome.error
+        rows = list(csv.DictReader(files[0].read_text().splitlines()))
+        assert [bool(row["error"]) for row in rows] == [False, False, True]
+        report = json.loads(files[1].read_text())
+        assert (report["pairs_in_all"], report["pairs_scored"], list(report["failed"])) == (3, 2, ["tables/c"])
+
+    def test_an_error_of_one_pair_is_no_end(self, dr_kfs_command, folders, monkeypatch):
+        import dr_kfs.cli.evaluate as command
+
+        score = command.score_pair
+
+        def fails_once(name, *arguments, **options):
+            if name == "tables/b":
+                raise RuntimeError("CUDA out of memory")
+            return score(name, *arguments, **options)
+
+        monkeypatch.setattr(command, "score_pair", fails_once)
         outcome = dr_kfs_command("evaluate", *folders, "--samples", 200)
         assert outcome.code == 1
+        assert "failed: tables/b: RuntimeError: CUDA out of memory" in outcome.error
         assert "2 of 3 pairs" in outcome.output
-        assert "failed: tables/c: " in outcome.error
+
+    def test_what_is_scored_is_reported_after_an_interruption(self, dr_kfs_command, folders, monkeypatch):
+        import dr_kfs.cli.evaluate as command
+
+        score = command.score_pair
+
+        def interrupted(name, *arguments, **options):
+            if name == "tables/b":
+                raise KeyboardInterrupt
+            return score(name, *arguments, **options)
+
+        monkeypatch.setattr(command, "score_pair", interrupted)
+        outcome = dr_kfs_command("evaluate", *folders, "--samples", 200)
+        assert outcome.code == 130
+        assert "1 of 3 pairs" in outcome.output
 
     def test_goes_on_where_it_stopped(self, dr_kfs_command, folders, tmp_path, monkeypatch):
         rows = tmp_path / "rows.jsonl"
@@ -112,6 +175,10 @@ class TestEvaluate:
         assert json.loads(dr_kfs_command("evaluate", *folders, *options).output) == whole
         assert scored == ["tables/b", "tables/c"]
         assert rows.read_text() == "".join(lines)
+        shutil.copy(folders[1] / "tables" / "a.obj", folders[0] / "tables" / "a.obj")  # a better prediction
+        after = json.loads(dr_kfs_command("evaluate", *folders, *options).output)
+        assert scored[2:] == ["tables/a"]
+        assert after["pairs"][0]["drkfs"] == 0.0
 
     @pytest.mark.parametrize(
         ("options", "message"),
@@ -124,9 +191,22 @@ class TestEvaluate:
         assert outcome.code == 2
         assert message in outcome.error
 
+    def test_outputs_that_are_one_file(self, dr_kfs_command, folders, tmp_path):
+        outcome = dr_kfs_command("evaluate", *folders, "--csv", tmp_path / "a", "--json", tmp_path / "a")
+        assert outcome.code == 2
+        assert "need files of their own" in outcome.error
+
+    def test_long_names_leave_the_numbers_legible(self, dr_kfs_command, folders):
+        for folder in folders:
+            (folder / "tables").rename(folder / f"[bold]{'0123456789' * 5}")
+        outcome = dr_kfs_command("evaluate", *folders, "--samples", 200)
+        assert f"[bold]{'0123456789' * 5}/c" in outcome.output
+        mean = next(line for line in outcome.output.splitlines() if line.split()[:1] == ["mean"])
+        assert len([float(cell) for cell in mean.split()[1:]]) == len(SCORES)
+
     def test_the_table_names_the_worst_and_the_weights(self, dr_kfs_command, folders):
         outcome = dr_kfs_command("evaluate", *folders, "--samples", 200)
         assert "3 of 3 pairs" in outcome.output
         lines = [line for line in outcome.output.splitlines() if "tables/" in line]
-        assert "tables/c" in lines[0]
+        assert lines[0].endswith(": tables/c")
         assert "hardnet-structure" in outcome.output

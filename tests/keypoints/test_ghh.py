@@ -1,5 +1,7 @@
 """The GHH detector: Eq. 1 against a direct convolution, and the calibrated PoI map."""
 
+import pickle
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -92,3 +94,24 @@ def test_a_first_call_in_inference_mode_does_not_spoil_gradients():
     second.sum().backward()
     assert torch.equal(first.clone(), second.detach())
     assert leaf.grad.abs().sum() > 0
+
+
+def test_what_is_kept_belongs_to_the_filters_that_are_there():
+    detector = GHHDetector()
+    images, filters = torch.rand(1, 64, 64), detector.filters.clone()
+    for scale in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5):  # freed buffers give their addresses to later ones
+        detector.filters = filters * scale
+        expected = ghh_response(images, detector.filters, detector.biases)
+        torch.testing.assert_close(detector.response(images), expected, atol=1e-4, rtol=0)
+    detector.filters.mul_(2.0)
+    expected = ghh_response(images, detector.filters, detector.biases)
+    torch.testing.assert_close(detector.response(images), expected, atol=1e-4, rtol=0)
+
+
+def test_what_is_kept_is_not_pickled():
+    detector = GHHDetector()
+    before = len(pickle.dumps(detector))
+    expected = detector(torch.rand(1, 64, 64))
+    stored = pickle.dumps(detector)
+    assert len(stored) == before
+    assert pickle.loads(stored)(torch.rand(1, 64, 64)).shape == expected.shape

@@ -8,6 +8,12 @@ import torch
 from dr_kfs.rendering import Cameras, hemisphere_rig
 
 
+def test_a_mask_is_no_list_of_views():
+    two = hemisphere_rig()[[0, 9]]
+    assert torch.equal(two[[False, True]].rotation, two.rotation[1:])
+    assert two[[0, 1]] is two
+
+
 class TestHemisphereRig:
     def test_has_25_views_on_a_hemisphere(self):
         eye = hemisphere_rig().eye

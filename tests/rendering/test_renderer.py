@@ -150,6 +150,26 @@ print("equal")
         torch.testing.assert_close(parameter.detach(), truth, atol=0.01, rtol=0)
 
 
+def test_a_rig_that_was_moved_in_inference_mode_serves_a_training(chair):
+    renderer = SoftRenderer(image_size=32)  # in float64, or on a GPU, the rig is kept as it is used
+    vertices = chair.vertices.double().requires_grad_()
+    with torch.inference_mode():
+        renderer(chair.to(dtype=torch.float64))
+    renderer(chair.with_vertices(vertices)).images.sum().backward()
+    assert vertices.grad.abs().sum() > 0
+
+
+def test_a_rig_that_is_changed_in_place_is_used_as_it_is(chair):
+    meshes = chair.to(dtype=torch.float64)
+    renderer = SoftRenderer(cameras=hemisphere_rig()[[0, 9]], image_size=32)
+    before = renderer(meshes).images
+    renderer.cameras.translation[:, 2] += 1.0
+    expected = SoftRenderer(cameras=renderer.cameras, image_size=32)(meshes).images
+    after = renderer(meshes).images
+    assert torch.equal(after, expected)
+    assert (after - before).abs().max() > 0.1
+
+
 class TestFaceOpacity:
     def test_from_nothing_to_nearly_the_opaque_image(self, chair):
         renderer = SoftRenderer(cameras=FRONT, image_size=64)

@@ -225,3 +225,25 @@ class TestErrors:
         ndc, shade = soup(5)
         with pytest.raises(ValueError, match="must be positive"):
             soft_rasterize(ndc, shade, [5], **{**KWARGS, **bad})
+
+
+def test_what_the_operator_returns_is_its_own():
+    """A hidden output that is written to does not change what is rendered later."""
+    corners, shade = (tensor.float() for tensor in soup(20))
+    arguments = (corners, shade, [20], 32, 1e-4, 1e-3, 3.3, 0.2)
+    first = torch.ops.dr_kfs.soft_rasterize(*arguments)
+    alpha = first[1].clone()
+    for hidden in first[3:]:
+        hidden.zero_()
+    assert torch.equal(torch.ops.dr_kfs.soft_rasterize(*arguments)[1], alpha)
+
+
+def test_a_triangle_that_reaches_far_beyond_the_screen_is_drawn():
+    corners = torch.tensor([[[-0.5, -0.5, 2.7], [1e8, -0.5, 2.7], [-0.5, 0.5, 2.7]]], dtype=torch.float64)
+    shade = torch.ones(1, 3, dtype=torch.float64)
+    kernels, reference = (
+        soft_rasterize(corners, shade, [1], image_size=64, sigma=1e-4, backend=backend)
+        for backend in ("warp", "reference")
+    )
+    assert reference.alpha.sum() > 500
+    torch.testing.assert_close(kernels.alpha, reference.alpha, atol=1e-6, rtol=0)
