@@ -136,7 +136,7 @@ def _print_report(scored: list[PairScores], pairs: int, tau: float, report: dict
         box=SIMPLE_HEAD,
         padding=0,  # narrow enough for 80 columns
         caption=f"forth: predicted to target; back: target to predicted; floor: of two samples of the target. "
-        f"Lengths and tau = {tau:g} are shares of the target's diagonal."
+        f"Lengths and tau = {tau:g} are shares of the target's diagonal.",
     )
     for heading in ("", "DR-KFS", "forth", "back", "Chamfer", "prec.", "recall", "F1", "floor"):
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)

@@ -291,7 +291,12 @@ def main(
         float, typer.Option(min=0.0, max=1.0, help="Of the shapes, seen at scale 1: three times as many patches.")
     ] = 0.35,
     shift: Annotated[
-        int, typer.Option(min=0, max=20, help="Views are moved by up to so many pixels, of the 22 around a shape.")
+        int,
+        typer.Option(
+            min=0,
+            max=20,
+            help="Views are moved by up to so many pixels, of the 22 around a shape that is not stretched.",
+        ),
     ] = 0,
     stretch: Annotated[float, typer.Option(min=0.0, max=0.5, help="Views are stretched by up to this share.")] = 0.0,
     triplet_weight: Annotated[
@@ -356,7 +361,7 @@ def main(
         command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --first-shape {first_shape} "
         f"--steps {steps} --rate {rate} --fine-share {fine_share} --shift {shift} --stretch {stretch} "
         f"--triplet-weight {triplet_weight} --triplet-shapes {triplet_shapes} --trained-share {trained_share} "
-        f"--seed {seed} --start {start} --detector {detector} --name {name}",
+        f"--seed {seed} --start {start} --detector {detector} --name {name} --device {device}",
         seed=seed,
         figures=figures,
     )
