@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from dr_kfs.comparison import Comparison
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Meshes, bounding_frame, normalize, sample_surface
 from dr_kfs.geometry.io import MESH_SUFFIXES
@@ -131,8 +130,8 @@ def _counts(name: str) -> bool:
 
 def score_pair(
     name: str, predicted: Meshes, target: Meshes, *, loss: DRKFSLoss, samples: int, tau: float, seed: int
-) -> tuple[PairScores, Comparison]:
-    """All scores of one pair of shapes, and the comparison that DR-KFS made.
+) -> PairScores:
+    """All scores of one pair of shapes.
 
     Args:
         name: of the pair.
@@ -146,13 +145,12 @@ def score_pair(
     Raises:
         ValueError: a score that is not finite, as of vertices at 1e20.
     """
-    comparison = loss.compare(predicted, target)
+    numbers = loss.compare(predicted, target).to_dict()
     frame = bounding_frame(target)
     ours, theirs = (normalize(side, frame) for side in (predicted, target))
     points = [sample_surface(side, samples, seed=seed + place).points for place, side in enumerate((ours, theirs))]
     shares = point_scores(points[0], points[1], tau)
     floor = point_noise_floor(theirs, tau, samples=samples, seed=seed + 2)
-    numbers = comparison.to_dict()
     scores = PairScores(
         name=name,
         **{key: float(numbers[key][0]) for key in ("drkfs", "predicted_to_target", "target_to_predicted")},  # type: ignore[index]
@@ -165,7 +163,7 @@ def score_pair(
     for key in SCORES:
         if not math.isfinite(getattr(scores, key)):
             raise ValueError(f"{key} is {getattr(scores, key)}: does the shape reach to infinity?")
-    return scores, comparison
+    return scores
 
 
 def summary(scores: Sequence[PairScores]) -> dict[str, dict[str, float]]:

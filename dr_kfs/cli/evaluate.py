@@ -80,7 +80,7 @@ def evaluate_command(
             if scores is None:
                 try:
                     ours, theirs = load_shape(pair.predicted, place), load_shape(pair.target, place)
-                    scores, _ = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
+                    scores = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
                 except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
                     kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
                     failed[pair.name] = kind + " ".join(str(error).split())
