@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
 import statistics
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from dr_kfs._row_file import RowFile
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Meshes, bounding_frame, normalize, sample_surface
 from dr_kfs.geometry.io import MESH_SUFFIXES
@@ -191,9 +191,7 @@ def write_csv(scores: Sequence[PairScores], failed: Mapping[str, str], path: Pat
 
 
 class ScoreFile:
-    """JSON lines under a line with the settings: finished pairs, kept as they come, so that a run can go on.
-
-    A pair whose files have changed since (their size or time) counts as not finished.
+    """Finished pairs, kept in a `RowFile`. A pair whose files have changed since (size or time) is not finished.
 
     Args:
         path: the file; made if there is none. None keeps nothing.
@@ -204,31 +202,16 @@ class ScoreFile:
     """
 
     def __init__(self, path: Path | None, settings: dict[str, Any]) -> None:
-        self.path = path
-        self._found: dict[str, tuple[list[list[int]], PairScores]] = {}
-        header = json.dumps({"format": FORMAT, "settings": settings}, sort_keys=True)
-        if path is None:
-            return
-        lines = path.read_text("utf-8").splitlines(keepends=True) if path.exists() else []
-        whole = [line for line in lines if line.endswith("\n")]  # the last may have been cut off
-        if not whole:
-            if lines and not header.startswith(lines[0]):
-                raise ValueError(f"{path} is no file of scores: take another name.")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(header + "\n", "utf-8")
-            return
-        if whole[0].rstrip("\n") != header:
-            raise ValueError(
-                f"{path} holds scores of other folders or settings, or something else: take another file, or the "
-                "settings that it was made with."
-            )
-        try:
-            for row in map(json.loads, whole[1:]):
-                self._found[row["scores"]["name"]] = row["files"], PairScores(**row["scores"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} has a line that is no score: {error}") from error
-        if len(whole) < len(lines):
-            path.write_text("".join(whole), "utf-8")
+        self._file: RowFile[tuple[list[list[int]], PairScores]] = RowFile(
+            path,
+            settings,
+            form=FORMAT,
+            one="score",
+            others="scores of other folders or settings",
+            read=lambda line: (line["files"], PairScores(**line["scores"])),
+            write=lambda row: {"files": row[0], "scores": asdict(row[1])},
+        )
+        self._found = {scores.name: (stamp, scores) for stamp, scores in self._file.rows}
 
     def scores(self, pair: PairFiles) -> PairScores | None:
         """Of a finished pair; None where it is to be scored."""
@@ -237,8 +220,4 @@ class ScoreFile:
 
     def append(self, pair: PairFiles, scores: PairScores) -> None:
         """Keep a finished pair, on disk too."""
-        stamp = pair.stamp()
-        self._found[pair.name] = stamp, scores
-        if self.path is not None:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"files": stamp, "scores": asdict(scores)}) + "\n")
+        self._file.append((pair.stamp(), scores))

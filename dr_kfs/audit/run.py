@@ -13,7 +13,7 @@ from dr_kfs import __version__
 from dr_kfs.audit.distances import Distance, NoNumberError, as_number
 from dr_kfs.audit.edits import ANOTHER_SHAPE, Edit, select_edits
 from dr_kfs.audit.part_edits import another_shape
-from dr_kfs.audit.rows import Row, RowFile
+from dr_kfs.audit.rows import Row, row_file
 from dr_kfs.audit.scores import DistanceScores, score
 from dr_kfs.audit.splits import Split, split_seeds
 from dr_kfs.audit.targets import NotApplicableError, Variant, target_shape
@@ -121,7 +121,7 @@ def audit(
         "edits": {edit.name: list(edit.strengths) for edit in chosen},
         "distances": {distance.name: distance.settings() for distance in distances},
     }
-    file = RowFile(rows, settings)
+    file = row_file(rows, settings)
     done = {row.key: row for row in file.rows}
     variants: list[Variant] = list(dict.fromkeys(edit.variant for edit in chosen))
     groups = [list(_tasks(f, s, variant, chosen)) for f in families for s in seeds for variant in variants]
