@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made")
 
 
 def may_be_kept() -> bool:
@@ -14,17 +19,28 @@ def may_be_kept() -> bool:
     return not torch.compiler.is_compiling() and not is_in_torch_dispatch_mode()
 
 
-def constant(values: tuple[int, ...] | tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """A vector of these numbers, made once: a copy from the host would make a GPU wait every time.
+def made_once(count: int) -> Callable[[Callable[Arguments, Made]], Callable[Arguments, Made]]:
+    """Decorator: what a function makes is kept for its last `count` arguments, and usable in every mode.
 
     It is not to be written to, nor to be returned from an operator.
     """
-    if not may_be_kept():
-        return torch.tensor(values, dtype=dtype, device=device)
-    return _made(values, dtype, device)
+
+    def decorate(make: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
+        @functools.lru_cache(maxsize=count)
+        def kept(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
+            with torch.inference_mode(False):  # it may meet a gradient later
+                return make(*args, **kwargs)
+
+        @functools.wraps(make)
+        def find(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
+            return kept(*args, **kwargs) if may_be_kept() else make(*args, **kwargs)  # type: ignore[arg-type]
+
+        return find
+
+    return decorate
 
 
-@functools.lru_cache(maxsize=64)
-def _made(values: tuple[int, ...] | tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # it may meet a gradient later
-        return torch.tensor(values, dtype=dtype, device=device)
+@made_once(64)
+def constant(values: tuple[int, ...] | tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """A vector of these numbers, made once: a copy from the host would make a GPU wait every time."""
+    return torch.tensor(values, dtype=dtype, device=device)

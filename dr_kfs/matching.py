@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from dr_kfs._constants import may_be_kept
+from dr_kfs._constants import made_once
 from dr_kfs.descriptors.patch_scales import PatchScales
 from dr_kfs.descriptors.patches import PATCH_STRIDE
 
@@ -63,8 +61,7 @@ def match_localized(
     if grid * grid != query.shape[2]:
         raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
     _check_search(radius, stride, temperature)
-    find: Any = _kept_neighbourhoods if may_be_kept() else _neighbourhoods
-    neighbours, outside = find(grid, min(radius // stride, grid - 1), query.device)
+    neighbours, outside = _neighbourhoods(grid, min(radius // stride, grid - 1), query.device)
     if temperature is None:
         with torch.no_grad():  # the minimum has the gradient of the candidate that attains it
             nearest = _candidates(query, reference, neighbours, outside).argmin(-1)
@@ -92,20 +89,17 @@ def _candidates(
     return torch.cat(distances, dim=-1).masked_fill(outside, torch.inf)
 
 
+@made_once(16)
 def _neighbourhoods(grid: int, reach: int, device: torch.device) -> tuple[Int[Tensor, "P K"], Bool[Tensor, "P K"]]:
     """For each patch of a grid the patches up to `reach` rows and columns away, and which of them do not exist."""
-    with torch.inference_mode(False):  # what is kept may meet a gradient later
-        place = torch.arange(grid, device=device)
-        shift = torch.arange(-reach, reach + 1, device=device)
-        along = place[:, None] + shift  # (grid, shifts), of rows as of columns
-        missing = (along < 0) | (along >= grid)
-        along = along.clamp(0, grid - 1)
-        neighbours = along[:, None, :, None] * grid + along[None, :, None, :]
-        outside = missing[:, None, :, None] | missing[None, :, None, :]
-        return neighbours.reshape(grid * grid, -1), outside.reshape(grid * grid, -1)
-
-
-_kept_neighbourhoods = functools.lru_cache(maxsize=16)(_neighbourhoods)
+    place = torch.arange(grid, device=device)
+    shift = torch.arange(-reach, reach + 1, device=device)
+    along = place[:, None] + shift  # (grid, shifts), of rows as of columns
+    missing = (along < 0) | (along >= grid)
+    along = along.clamp(0, grid - 1)
+    neighbours = along[:, None, :, None] * grid + along[None, :, None, :]
+    outside = missing[:, None, :, None] | missing[None, :, None, :]
+    return neighbours.reshape(grid * grid, -1), outside.reshape(grid * grid, -1)
 
 
 def _check_search(radius: int, stride: int, temperature: float | None) -> None:
