@@ -28,10 +28,10 @@ def forward(
     gamma: float,
     far: float,
     clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; then, for the backward, what pixels keep, their winners, and two lists about faces.
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Image, alpha, depth; then, for the backward, what pixels keep, their winners, and the faces that are seen.
 
-    These are where each view's faces start and, where the CPU kernels run, which of them any pixel sees.
+    Only the CPU kernels tell which are.
     """
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
     views = len(face_counts)
@@ -40,25 +40,24 @@ def forward(
     kept = face_ndc.new_empty(buffer_count(face_ndc), *padded)
     winners = torch.empty(padded, dtype=torch.int32, device=face_ndc.device)
     images = [image, alpha, depth, kept, winners]
-    starts = face_starts(face_counts, face_ndc.device).clone()  # what an operator returns is its own
     if in_lanes(face_ndc):
-        faces = starts.new_empty(len(face_ndc))
-        scene = [face_ndc, face_shade, starts]
+        faces = winners.new_empty(len(face_ndc))
+        scene = [face_ndc, face_shade, face_starts(face_counts, face_ndc.device)]
         numbers, threads = [views, image_size, sigma, gamma, far, clip, reach(sigma)], 1
         images = [*images, faces]
     else:
-        faces = starts.new_empty(0)
+        faces = winners.new_empty(0)
         tiles = fill_tiles(face_ndc, face_counts, image_size=image_size, reach=reach(sigma), clip=clip)
         scene = [face_ndc, face_shade, *tiles]
         numbers, threads = [image_size, sigma, gamma, far, reach(sigma)], threads_per_view(image_size)
     _launch("forward", scene, [*numbers, *images], views, threads)
-    return image, alpha, depth, kept, winners, starts, faces
+    return image, alpha, depth, kept, winners, faces
 
 
 def backward(
     face_ndc: Tensor,
     face_shade: Tensor,
-    kept_tensors: tuple[Tensor, Tensor, Tensor, Tensor],
+    kept_tensors: tuple[Tensor, Tensor, Tensor],
     gradients: tuple[Tensor | None, Tensor | None, Tensor | None],
     sigma: float,
     gamma: float,
@@ -67,7 +66,7 @@ def backward(
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `face_ndc` and `face_shade`; None stands for an incoming gradient of zero."""
     face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
-    kept, winners, starts, faces = kept_tensors
+    kept, winners, faces = kept_tensors
     margin_rows, margin_columns = buffer_size(face_ndc, 0)
     views, size = winners.shape[0], winners.shape[1] - margin_rows
     padding = (0, margin_columns, 0, margin_rows)
@@ -87,7 +86,8 @@ def backward(
         numbers = [most, lanes, size, sigma, gamma, clip, reach(sigma)]
         rest = [*numbers, kept, winners, *incoming, *(grad.view(-1) for grad in grads)]
         threads = most * lanes
-    _launch("backward", [face_ndc, face_shade, starts], rest, views, threads)
+    scene = [face_ndc, face_shade, face_starts(face_counts, face_ndc.device)]
+    _launch("backward", scene, rest, views, threads)
     return grads[0], grads[1]
 
 

@@ -115,7 +115,7 @@ def soft_rasterize(
     "dr_kfs::soft_rasterize",
     mutates_args=(),
     schema="(Tensor face_ndc, Tensor face_shade, int[] face_counts, int image_size, float sigma, float gamma, "
-    "float far, float clip) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    "float far, float clip) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def _soft_rasterize(
     face_ndc: Tensor,
@@ -126,8 +126,8 @@ def _soft_rasterize(
     gamma: float,
     far: float,
     clip: float,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; then what the backward needs: kept, winners, and two lists about faces."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Image, alpha, depth; then what the backward needs: kept, winners, and the faces that are seen."""
     return launch.forward(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
 
 
@@ -143,15 +143,14 @@ def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  
         face_ndc.new_empty(launch.buffer_count(face_ndc), *padded),
         face_ndc.new_empty(padded, dtype=torch.int32),
         face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
-        face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
     )
 
 
 @torch.library.custom_op(
     "dr_kfs::soft_rasterize_backward",
     mutates_args=(),
-    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, Tensor index_starts, "
-    "Tensor index_faces, Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, int[] face_counts, "
+    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, "
+    "Tensor seen_faces, Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, int[] face_counts, "
     "float sigma, float gamma, float clip) -> (Tensor, Tensor)",
 )
 def _soft_rasterize_backward(
@@ -159,8 +158,7 @@ def _soft_rasterize_backward(
     face_shade: Tensor,
     kept: Tensor,
     winners: Tensor,
-    index_starts: Tensor,
-    index_faces: Tensor,
+    seen_faces: Tensor,
     grad_image: Tensor | None,
     grad_alpha: Tensor | None,
     grad_depth: Tensor | None,
@@ -170,7 +168,7 @@ def _soft_rasterize_backward(
     clip: float,
 ) -> tuple[Tensor, Tensor]:
     """Gradients of `face_ndc` and `face_shade`."""
-    kept_tensors = (kept, winners, index_starts, index_faces)
+    kept_tensors = (kept, winners, seen_faces)
     gradients = (grad_image, grad_alpha, grad_depth)
     return launch.backward(face_ndc, face_shade, kept_tensors, gradients, sigma, gamma, clip, face_counts)
 
