@@ -14,8 +14,19 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from dr_kfs import DRKFSLoss
 from dr_kfs.cli.stages import Descriptor, Detector, Device, PresetName, build_loss, load_shape, pick_device
-from dr_kfs.evaluation import SCORES, SUFFIXES, PairScores, ScoreFile, pair_files, score_pair, summary, write_csv
+from dr_kfs.evaluation import (
+    SCORES,
+    SUFFIXES,
+    PairFiles,
+    PairScores,
+    ScoreFile,
+    pair_files,
+    score_pair,
+    summary,
+    write_csv,
+)
 from dr_kfs.report import weights_text
 
 STDOUT = Path("-")
@@ -72,21 +83,9 @@ def evaluate_command(
     kept = ScoreFile(rows, settings)
     scored: list[PairScores] = []
     failed: dict[str, str] = {}
-    messages = Console(stderr=True)
     interrupted = False
     try:
-        for pair in track(pairs, description="evaluating", console=messages, transient=True):
-            scores = kept.scores(pair)
-            if scores is None:
-                try:
-                    ours, theirs = load_shape(pair.predicted, place), load_shape(pair.target, place)
-                    scores = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
-                except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
-                    kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                    failed[pair.name] = kind + " ".join(str(error).split())
-                    continue
-                kept.append(pair, scores)
-            scored.append(scores)
+        _score(pairs, kept, scored, failed, loss=loss, device=place, samples=samples, tau=tau, seed=seed)
     except KeyboardInterrupt:
         interrupted = True
     report = {
@@ -98,6 +97,7 @@ def evaluate_command(
         "failed": failed,
     }
     text = json.dumps(report, indent=2, allow_nan=False)
+    messages = Console(stderr=True)
     if json_path == STDOUT:
         print(text)
     else:
@@ -115,6 +115,33 @@ def evaluate_command(
         raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
+
+
+def _score(
+    pairs: list[PairFiles],
+    kept: ScoreFile,
+    scored: list[PairScores],
+    failed: dict[str, str],
+    *,
+    loss: DRKFSLoss,
+    device: str,
+    samples: int,
+    tau: float,
+    seed: int,
+) -> None:
+    """Fill `scored`, and `failed` with the reason, by name; what is there when it is interrupted is whole."""
+    for pair in track(pairs, description="evaluating", console=Console(stderr=True), transient=True):
+        scores = kept.scores(pair)
+        if scores is None:
+            try:
+                ours, theirs = load_shape(pair.predicted, device), load_shape(pair.target, device)
+                scores = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
+            except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
+                kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+                failed[pair.name] = kind + " ".join(str(error).split())
+                continue
+            kept.append(pair, scores)
+        scored.append(scores)
 
 
 def _check_outputs(paths: list[Path]) -> None:
