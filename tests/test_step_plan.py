@@ -19,6 +19,7 @@ from dr_kfs import (
     normalize,
     soft_surface,
 )
+from dr_kfs.rendering._loose_faces import loose_faces
 from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering.fragments import soft_fragments
 
@@ -36,12 +37,9 @@ class TestExpectedFragments:
         renderer = SoftRenderer(image_size=size)
         listed = []
         for view in (0, 6, 12, 18, 24):
-            face_ndc, face_shade = renderer._project_and_shade(
-                haze.meshes.vertices, haze.meshes.faces, renderer.cameras[view]
-            )
+            seen = renderer._project_and_shade(haze.meshes.vertices, haze.meshes.faces, renderer.cameras[view])
             fragments = soft_fragments(
-                face_ndc[0],
-                face_shade[0],
+                *loose_faces(*seen, list(haze.meshes.face_offsets)),
                 [len(haze.face_opacity)],
                 image_size=size,
                 reach=reach(renderer.sigma),

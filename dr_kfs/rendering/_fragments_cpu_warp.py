@@ -23,7 +23,7 @@ _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(*names: str) -> str:
-    parts = ("fused.h", "lanes.h", "face_lanes.h", "fragments_lanes.h", *names)
+    parts = ("fused.h", "lanes.h", "loose_faces.h", "face_lanes.h", "fragments_lanes.h", *names)
     return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
 
 
@@ -35,7 +35,7 @@ def fragment_cpu_kernels() -> types.SimpleNamespace:
 
     @wp.func_native(_source("fragments_count.cpp"))
     def count_view(
-        faces: wp.array3d(dtype=float),
+        corners: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
         first_face: int,
         last_face: int,
@@ -49,7 +49,7 @@ def fragment_cpu_kernels() -> types.SimpleNamespace:
 
     @wp.func_native(_source("share_lanes.h", "fragments_fill.cpp"))
     def fill_view(
-        faces: wp.array3d(dtype=float),
+        corners: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
         first_face: int,
         last_face: int,
@@ -68,7 +68,7 @@ def fragment_cpu_kernels() -> types.SimpleNamespace:
 
     @wp.func_native(_source("share_lanes.h", "face_gradient.h", "share_gradient.h", "fragments_backward.cpp"))
     def backward_view(
-        faces: wp.array3d(dtype=float),
+        corners: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
         first_face: int,
         last_face: int,
@@ -82,13 +82,13 @@ def fragment_cpu_kernels() -> types.SimpleNamespace:
         grad_shade: wp.array(dtype=float),
         grad_signed: wp.array(dtype=float),
         grad_share: wp.array(dtype=float),
-        grad_faces: wp.array3d(dtype=float),
+        grad_corners: wp.array3d(dtype=float),
         grad_shades: wp.array2d(dtype=float),
     ): ...
 
     @wp.kernel(module="unique", enable_backward=False)
     def count(
-        faces: wp.array3d(dtype=float),  # (R, 3, 3): x, y [NDC], depth; R = faces of all views
+        corners: wp.array3d(dtype=float),  # (R, 3, 3): x, y [NDC], depth; R = faces of all views
         shades: wp.array2d(dtype=float),  # (R, 3)
         view_starts: wp.array(dtype=int),  # (views + 1,) first row of each view
         first_view: int,
@@ -99,12 +99,12 @@ def fragment_cpu_kernels() -> types.SimpleNamespace:
     ):
         view = first_view + wp.tid()
         count_view(
-            faces, shades, view_starts[view], view_starts[view + 1], view, size, reach, clip, min_area, counts
+            corners, shades, view_starts[view], view_starts[view + 1], view, size, reach, clip, min_area, counts
         )  # fmt: skip
 
     @wp.kernel(module="unique", enable_backward=False)
     def fill(
-        faces: wp.array3d(dtype=float),
+        corners: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
         view_starts: wp.array(dtype=int),
         first_view: int,
@@ -120,13 +120,13 @@ def fragment_cpu_kernels() -> types.SimpleNamespace:
     ):
         view = first_view + wp.tid()
         fill_view(
-            faces, shades, view_starts[view], view_starts[view + 1], view, size, reach, clip, min_area, next,
+            corners, shades, view_starts[view], view_starts[view + 1], view, size, reach, clip, min_area, next,
             fragment_face, fragment_depth, fragment_shade, fragment_signed, fragment_share,
         )  # fmt: skip
 
     @wp.kernel(module="unique", enable_backward=False)
     def backward(
-        faces: wp.array3d(dtype=float),
+        corners: wp.array3d(dtype=float),
         shades: wp.array2d(dtype=float),
         view_starts: wp.array(dtype=int),
         first_view: int,
@@ -138,13 +138,13 @@ def fragment_cpu_kernels() -> types.SimpleNamespace:
         grad_shade: wp.array(dtype=float),
         grad_signed: wp.array(dtype=float),
         grad_share: wp.array(dtype=float),
-        grad_faces: wp.array3d(dtype=float),  # (R, 3, 3), zero on entry
+        grad_corners: wp.array3d(dtype=float),  # (R, 3, 3), zero on entry
         grad_shades: wp.array2d(dtype=float),  # (R, 3), zero on entry
     ):
         view = first_view + wp.tid()
         backward_view(
-            faces, shades, view_starts[view], view_starts[view + 1], view, size, reach, clip, min_area, next,
-            grad_depth, grad_shade, grad_signed, grad_share, grad_faces, grad_shades,
+            corners, shades, view_starts[view], view_starts[view + 1], view, size, reach, clip, min_area, next,
+            grad_depth, grad_shade, grad_signed, grad_share, grad_corners, grad_shades,
         )  # fmt: skip
 
     return types.SimpleNamespace(count=count, fill=fill, backward=backward)

@@ -23,23 +23,25 @@ _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(*names: str) -> str:
-    parts = ("fused.h", "lanes.h", "face_lanes.h", "softras_lanes.h", *names)
+    parts = ("fused.h", "lanes.h", "indexed_faces.h", "face_lanes.h", "softras_lanes.h", *names)
     return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
 
 
 @functools.cache
 @no_type_check  # Warp's annotations are its own language
 def softras_cpu_kernels() -> types.SimpleNamespace:
-    """The kernels `forward` and `backward`, launched over views."""
+    """The kernels `forward` and `backward`, launched over views: the V of mesh 0, those of mesh 1, ..."""
     margin, cutoff = wp.constant(float(LAYER_MARGIN)), wp.constant(float(CUTOFF))
     min_area, min_halo = wp.constant(float(MIN_AREA)), wp.constant(float(MIN_HALO))
 
     @wp.func_native(_source("softras_forward.cpp"))
     def forward_view(
-        faces: wp.array3d(dtype=float),
-        shades: wp.array2d(dtype=float),
+        corners: wp.array3d(dtype=float),
+        index: wp.array2d(dtype=int),
+        shades: wp.array3d(dtype=float),
         first_face: int,
         last_face: int,
+        camera: int,
         view: int,
         views: int,
         size: int,
@@ -62,10 +64,12 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
 
     @wp.func_native(_source("face_gradient.h", "softras_backward.cpp"))
     def backward_view(
-        faces: wp.array3d(dtype=float),
-        shades: wp.array2d(dtype=float),
+        corners: wp.array3d(dtype=float),
+        index: wp.array2d(dtype=int),
+        shades: wp.array3d(dtype=float),
         first_face: int,
         last_face: int,
+        camera: int,
         view: int,
         views: int,
         size: int,
@@ -84,15 +88,16 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         grad_alpha: wp.array3d(dtype=float),
         grad_depth: wp.array3d(dtype=float),
         grad_base: wp.array3d(dtype=float),
-        grad_faces: wp.array3d(dtype=float),
-        grad_shades: wp.array2d(dtype=float),
+        grad_corners: wp.array3d(dtype=float),
+        grad_shades: wp.array3d(dtype=float),
     ): ...
 
     @wp.kernel(module="unique", enable_backward=False)
     def forward(
-        faces: wp.array3d(dtype=float),  # (R, 3, 3): x, y [NDC], depth; R = faces of all views
-        shades: wp.array2d(dtype=float),  # (R, 3)
-        view_starts: wp.array(dtype=int),  # (views + 1,) first row of each view
+        corners: wp.array3d(dtype=float),  # (V, N, 3): x, y [NDC], depth of the vertices of all meshes, by camera
+        index: wp.array2d(dtype=int),  # (F, 3) the corners of the faces of all meshes
+        shades: wp.array3d(dtype=float),  # (V, F, 1 or 3)
+        mesh_starts: wp.array(dtype=int),  # (meshes + 1,) first face of each mesh
         first_view: int,
         views: int,
         size: int,
@@ -106,19 +111,21 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         depth_image: wp.array3d(dtype=float),
         kept: wp.array4d(dtype=float),  # (8, views, *buffer_size(H))
         winners: wp.array3d(dtype=int),  # (views, *buffer_size(H))
-        seen: wp.array(dtype=int),  # (R,) 1 if any pixel sees the face
+        seen: wp.array(dtype=int),  # (V F,) 1 if any pixel sees the face
     ):
         view = first_view + wp.tid()
+        mesh, camera = view // corners.shape[0], view % corners.shape[0]
         forward_view(
-            faces, shades, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, far_depth,
-            clip, reach, margin, cutoff, min_area, min_halo, image, alpha, depth_image, kept, winners, seen,
+            corners, index, shades, mesh_starts[mesh], mesh_starts[mesh + 1], camera, view, views, size, sigma, gamma,
+            far_depth, clip, reach, margin, cutoff, min_area, min_halo, image, alpha, depth_image, kept, winners, seen,
         )  # fmt: skip
 
     @wp.kernel(module="unique", enable_backward=False)
     def backward(
-        faces: wp.array3d(dtype=float),
-        shades: wp.array2d(dtype=float),
-        view_starts: wp.array(dtype=int),
+        corners: wp.array3d(dtype=float),
+        index: wp.array2d(dtype=int),
+        shades: wp.array3d(dtype=float),
+        mesh_starts: wp.array(dtype=int),
         first_view: int,
         views: int,
         size: int,
@@ -133,14 +140,15 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         grad_alpha: wp.array3d(dtype=float),
         grad_depth: wp.array3d(dtype=float),
         grad_base: wp.array3d(dtype=float),  # scratch
-        grad_faces: wp.array3d(dtype=float),  # (R, 3, 3), written
-        grad_shades: wp.array2d(dtype=float),  # (R, 3), written
+        grad_corners: wp.array3d(dtype=float),  # like corners, 0 on entry
+        grad_shades: wp.array3d(dtype=float),  # like shades, 0 on entry
     ):
         view = first_view + wp.tid()
+        mesh, camera = view // corners.shape[0], view % corners.shape[0]
         backward_view(
-            faces, shades, view_starts[view], view_starts[view + 1], view, views, size, sigma, gamma, clip, reach,
-            margin, cutoff, min_area, min_halo, kept, winners, seen, grad_image, grad_alpha, grad_depth, grad_base,
-            grad_faces, grad_shades,
+            corners, index, shades, mesh_starts[mesh], mesh_starts[mesh + 1], camera, view, views, size, sigma, gamma,
+            clip, reach, margin, cutoff, min_area, min_halo, kept, winners, seen, grad_image, grad_alpha, grad_depth,
+            grad_base, grad_corners, grad_shades,
         )  # fmt: skip
 
     return types.SimpleNamespace(forward=forward, backward=backward)

@@ -1,4 +1,7 @@
-"""From tensors to the launches of the opaque kernels: which of them run, and how faces are indexed for them."""
+"""From tensors to the launches of the opaque kernels: which of them run, and how they get the faces.
+
+The CPU kernels follow a mesh's indices. The tile kernels take loose faces, which lie side by side for their threads.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dr_kfs._constants import constant
 from dr_kfs.rendering._kernel_launch import in_lanes, launch_tasks
+from dr_kfs.rendering._loose_faces import counts_by_view, loose_faces, mesh_gradients
 from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering._tiles_launch import face_starts, fill_tiles, threads_per_view
 from dr_kfs.rendering._warp_runtime import quiet_warp
@@ -20,9 +25,10 @@ MOST_LANES = 64 * WARP
 
 
 def forward(
-    face_ndc: Tensor,
-    face_shade: Tensor,
-    face_counts: list[int],
+    corners: Tensor,
+    faces: Tensor,
+    shade: Tensor,
+    face_offsets: list[int],
     image_size: int,
     sigma: float,
     gamma: float,
@@ -33,62 +39,73 @@ def forward(
 
     Only the CPU kernels tell which are.
     """
-    face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
-    views = len(face_counts)
-    image, alpha, depth = (face_ndc.new_empty(views, image_size, image_size) for _ in range(3))
-    padded = (views, *buffer_size(face_ndc, image_size))
-    kept = face_ndc.new_empty(buffer_count(face_ndc), *padded)
-    winners = torch.empty(padded, dtype=torch.int32, device=face_ndc.device)
+    views = len(corners) * (len(face_offsets) - 1)
+    image, alpha, depth = (corners.new_empty(views, image_size, image_size) for _ in range(3))
+    padded = (views, *buffer_size(corners, image_size))
+    kept = corners.new_empty(buffer_count(corners), *padded)
+    winners = torch.empty(padded, dtype=torch.int32, device=corners.device)
     images = [image, alpha, depth, kept, winners]
-    if in_lanes(face_ndc):
-        faces = winners.new_empty(len(face_ndc))
-        scene = [face_ndc, face_shade, face_starts(face_counts, face_ndc.device)]
+    if in_lanes(corners):
+        seen = winners.new_empty(shade.shape[0] * shade.shape[1])
+        scene = _indexed_scene(corners, faces, shade, face_offsets)
         numbers, threads = [views, image_size, sigma, gamma, far, clip, reach(sigma)], 1
-        images = [*images, faces]
+        images = [*images, seen]
     else:
-        faces = winners.new_empty(0)
-        tiles = fill_tiles(face_ndc, face_counts, image_size=image_size, reach=reach(sigma), clip=clip)
+        seen = winners.new_empty(0)
+        face_ndc, face_shade = (x.contiguous() for x in loose_faces(corners, faces, shade, face_offsets))
+        counts = counts_by_view(len(corners), face_offsets)
+        tiles = fill_tiles(face_ndc, counts, image_size=image_size, reach=reach(sigma), clip=clip)
         scene = [face_ndc, face_shade, *tiles]
         numbers, threads = [image_size, sigma, gamma, far, reach(sigma)], threads_per_view(image_size)
     _launch("forward", scene, [*numbers, *images], views, threads)
-    return image, alpha, depth, kept, winners, faces
+    return image, alpha, depth, kept, winners, seen
 
 
 def backward(
-    face_ndc: Tensor,
-    face_shade: Tensor,
+    corners: Tensor,
+    faces: Tensor,
+    shade: Tensor,
     kept_tensors: tuple[Tensor, Tensor, Tensor],
     gradients: tuple[Tensor | None, Tensor | None, Tensor | None],
+    face_offsets: list[int],
     sigma: float,
     gamma: float,
     clip: float,
-    face_counts: list[int],
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of `face_ndc` and `face_shade`; None stands for an incoming gradient of zero."""
-    face_ndc, face_shade = face_ndc.contiguous(), face_shade.contiguous()
-    kept, winners, faces = kept_tensors
-    margin_rows, margin_columns = buffer_size(face_ndc, 0)
+    """Gradients of `corners` and `shade`; None stands for an incoming gradient of zero."""
+    kept, winners, seen = kept_tensors
+    margin_rows, margin_columns = buffer_size(corners, 0)
     views, size = winners.shape[0], winners.shape[1] - margin_rows
     padding = (0, margin_columns, 0, margin_rows)
     incoming = [
         kept.new_empty(0, 0, 0) if gradient is None else torch.nn.functional.pad(gradient, padding).contiguous()
         for gradient in gradients
     ]
-    if in_lanes(face_ndc):
-        grads = [torch.empty_like(face_ndc), torch.empty_like(face_shade)]
+    if in_lanes(corners):
+        scene = _indexed_scene(corners, faces, shade, face_offsets)
+        grads = [torch.zeros_like(tensor, memory_format=torch.contiguous_format) for tensor in (corners, shade)]
         scratch = torch.empty_like(kept[0])
-        rest = [views, size, sigma, gamma, clip, reach(sigma), kept, winners, faces, *incoming, scratch, *grads]
-        threads = 1
-    else:
-        grads = [torch.zeros_like(face_ndc), torch.zeros_like(face_shade)]
-        most = max(face_counts, default=0)
-        lanes = _lanes(views * most) if face_ndc.is_cuda else 1
-        numbers = [most, lanes, size, sigma, gamma, clip, reach(sigma)]
-        rest = [*numbers, kept, winners, *incoming, *(grad.view(-1) for grad in grads)]
-        threads = most * lanes
-    scene = [face_ndc, face_shade, face_starts(face_counts, face_ndc.device)]
-    _launch("backward", scene, rest, views, threads)
-    return grads[0], grads[1]
+        rest = [views, size, sigma, gamma, clip, reach(sigma), kept, winners, seen, *incoming, scratch, *grads]
+        _launch("backward", scene, rest, views, threads=1)
+        return grads[0], grads[1]
+    face_ndc, face_shade = (x.contiguous() for x in loose_faces(corners, faces, shade, face_offsets))
+    grad_ndc, grad_shade = torch.zeros_like(face_ndc), torch.zeros_like(face_shade)
+    counts = counts_by_view(len(corners), face_offsets)
+    most = max(counts, default=0)
+    lanes = _lanes(views * most) if face_ndc.is_cuda else 1
+    scene = [face_ndc, face_shade, face_starts(counts, face_ndc.device)]
+    numbers = [most, lanes, size, sigma, gamma, clip, reach(sigma)]
+    rest = [*numbers, kept, winners, *incoming, grad_ndc.view(-1), grad_shade.view(-1)]
+    _launch("backward", scene, rest, views, threads=most * lanes)
+    return mesh_gradients(grad_ndc, grad_shade, corners, faces, shade, face_offsets)
+
+
+def _indexed_scene(corners: Tensor, faces: Tensor, shade: Tensor, face_offsets: list[int]) -> list[Tensor]:
+    """What the CPU kernels read: they follow the indices themselves, and so must find a vertex at each."""
+    if len(faces) and not (faces.min() >= 0 and faces.max() < corners.shape[1]):
+        raise IndexError(f"A face has a vertex that is not there: there are {corners.shape[1]}.")
+    starts = constant(tuple(face_offsets), torch.int32, corners.device)
+    return [corners.contiguous(), faces.int().contiguous(), shade.contiguous(), starts]
 
 
 def _lanes(faces: int) -> int:

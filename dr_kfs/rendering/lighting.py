@@ -55,15 +55,15 @@ class Lighting:
         return self.ambient + self.diffuse * cosine.clamp_min(0.0)
 
 
-def shade_corners(
+def shade_faces(
     vertices: Float[Tensor, "N 3"],
     faces: Int[Tensor, "F 3"],
     eye: Float[Tensor, "V 3"],
     *,
     lighting: Lighting,
     shading: Shading = "flat",
-) -> Float[Tensor, "V F 3"]:
-    """Shade in [0, 1] at the three corners of every face, as each camera sees it.
+) -> Float[Tensor, "V F C"]:
+    """Shade in [0, 1] of every face, as each camera sees it: C is 1 with flat shading, else 3, one at each corner.
 
     **Two-sided**: a face's normal is turned to the camera before it is shaded, so that winding does not matter
     (CAD meshes are polygon soup). `"flat"`: one shade per face. `"smooth"`: the turned normals are averaged at the
@@ -86,7 +86,7 @@ def shade_corners(
     if shading == "flat":
         # Turning a normal turns the sign of its cosine, which is one number per face and not three.
         cosine = lighting.cosine(torch.nn.functional.normalize(area_normal, dim=-1))
-        return lighting.shade(facing * cosine).unsqueeze(-1).expand(-1, -1, 3)
+        return lighting.shade(facing * cosine).unsqueeze(-1)
     if shading == "smooth":
         turned = facing.unsqueeze(-1) * area_normal
         at_vertices = torch.zeros(eye.shape[0], vertices.shape[0], 3, dtype=vertices.dtype, device=vertices.device)

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from dr_kfs._constants import may_be_kept
 from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.rendering._compositing_reference import softras_reach
+from dr_kfs.rendering._loose_faces import by_view, counts_by_view, loose_faces
 from dr_kfs.rendering._softras_reference import reach as surface_reach
 from dr_kfs.rendering.cameras import Cameras, hemisphere_rig
 from dr_kfs.rendering.compositing import composite_softras, composite_translucent
 from dr_kfs.rendering.fragments import soft_fragments
-from dr_kfs.rendering.lighting import Lighting, Shading, shade_corners
-from dr_kfs.rendering.softras import Backend, RasterizedViews, soft_rasterize
+from dr_kfs.rendering.lighting import Lighting, Shading, shade_faces
+from dr_kfs.rendering.softras import Backend, RasterizedViews, rasterize_meshes
 
 Coverage = Literal["surface", "softras"]
 FARTHEST = 1e6
@@ -61,7 +62,7 @@ class SoftRenderer(nn.Module):
         shading: `"flat"` or `"smooth"` normals.
         coverage: `"surface"`, or `"softras"`: the original formula, with its seams, for comparison.
         backend: `"warp"` kernels, the dense PyTorch `"reference"`, or `"pytorch3d"` if it is installed.
-        faces_per_pixel: of PyTorch3D, see `soft_rasterize`.
+        faces_per_pixel: of PyTorch3D, see `rasterize_meshes`.
 
     References:
         Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1; Liu et al., "Soft Rasterizer", ICCV 2019. What differs from the
@@ -128,19 +129,9 @@ class SoftRenderer(nn.Module):
                 f"face_opacity has {len(face_opacity)} entries, the meshes have {len(meshes.faces)} faces."
             )
         with torch.autocast(meshes.device.type, enabled=False):
-            face_ndc, face_shade = self._project_and_shade(meshes.vertices.to(dtype), meshes.faces, cameras)
-            starts = meshes.face_offsets
-            items = [slice(starts[item], starts[item + 1]) for item in range(len(meshes))]
-
-            def rows(values: Tensor) -> Tensor:
-                """(V, F, ...) to the rasterizer's order: the faces of (item 0, view 0), (item 0, view 1), ..."""
-                if len(items) == 1:
-                    return values.flatten(0, 1)
-                return torch.cat([values[:, item].flatten(0, 1) for item in items])
-
-            opacity = None if face_opacity is None else rows(face_opacity.to(dtype).expand(len(cameras), -1))
-            counts = [item.stop - item.start for item in items for _ in range(len(cameras))]
-            rasterized = self._rasterize(rows(face_ndc), rows(face_shade), counts, opacity, cameras)
+            corners, faces, shade = self._project_and_shade(meshes.vertices.to(dtype), meshes.faces, cameras)
+            opacity = None if face_opacity is None else face_opacity.to(dtype)
+            rasterized = self._rasterize(corners, faces, shade, list(meshes.face_offsets), opacity, cameras)
         shape = (len(meshes), len(cameras), self.image_size, self.image_size)
         return Views(
             images=rasterized.image.view(shape),
@@ -193,14 +184,21 @@ class SoftRenderer(nn.Module):
         return max(counts) * (self.image_size / 2) ** 2  # NDC spans two units
 
     def _rasterize(
-        self, face_ndc: Tensor, face_shade: Tensor, counts: list[int], opacity: Tensor | None, cameras: Cameras
+        self,
+        corners: Tensor,
+        faces: Tensor,
+        shade: Tensor,
+        face_offsets: list[int],
+        opacity: Tensor | None,
+        cameras: Cameras,
     ) -> RasterizedViews:
         gamma = self.gamma * (cameras.far - cameras.near)
         if opacity is None and self.coverage == "surface":
-            return soft_rasterize(
-                face_ndc,
-                face_shade,
-                counts,
+            return rasterize_meshes(
+                corners,
+                faces,
+                shade,
+                face_offsets,
                 image_size=self.image_size,
                 sigma=self.sigma,
                 gamma=gamma,
@@ -213,22 +211,23 @@ class SoftRenderer(nn.Module):
             raise ValueError(
                 'face_opacity and coverage="softras" need backend="warp" or "reference", and do not go together.'
             )
-        reach = softras_reach(self.sigma) if self.coverage == "softras" else surface_reach(self.sigma)
         fragments = soft_fragments(
-            face_ndc,
-            face_shade,
-            counts,
+            *loose_faces(corners, faces, shade, face_offsets),
+            counts_by_view(len(cameras), face_offsets),
             image_size=self.image_size,
-            reach=reach,
+            reach=softras_reach(self.sigma) if self.coverage == "softras" else surface_reach(self.sigma),
             clip=cameras.clip,
             backend=self.backend,
         )
         if opacity is not None:
+            opacity = by_view(opacity.expand(len(cameras), -1), face_offsets)
             return composite_translucent(fragments, opacity, sigma=self.sigma, gamma=gamma, far=cameras.far)
         return composite_softras(fragments, sigma=self.sigma, near=cameras.near, far=cameras.far)
 
-    def _project_and_shade(self, vertices: Tensor, faces: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor]:
-        """(V, F, 3, 3) projected corners and (V, F, 3) shades of all faces."""
+    def _project_and_shade(
+        self, vertices: Tensor, faces: Tensor, cameras: Cameras
+    ) -> tuple[Float[Tensor, "V N 3"], Int[Tensor, "F 3"], Float[Tensor, "V F C"]]:
+        """What each camera sees of the vertices, the faces' rows among them, and the faces' shades."""
         near = (vertices.detach().abs() <= FARTHEST).all(-1)
         vertices = torch.where(near[:, None], vertices, 0.0)
         corners = vertices.detach()[faces]
@@ -240,10 +239,8 @@ class SoftRenderer(nn.Module):
         # no gradient.
         projected = torch.nn.functional.pad(cameras.project(vertices), (0, 0, 0, 1))
         index = torch.where(drawn[:, None], faces, len(vertices))
-        # `projected[:, index]`; a gather along one axis is faster on a CPU than indexing, both ways.
-        face_ndc = projected.index_select(1, index.flatten()).unflatten(1, index.shape)
-        face_shade = shade_corners(vertices, faces, cameras.eye, lighting=self.lighting, shading=self.shading)
-        return face_ndc, face_shade
+        shade = shade_faces(vertices, faces, cameras.eye, lighting=self.lighting, shading=self.shading)
+        return projected, index, shade
 
     def resized(self, image_size: int) -> SoftRenderer:
         """The same renderer at another size, equally soft in pixels."""

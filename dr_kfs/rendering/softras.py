@@ -26,15 +26,17 @@ distance to the surface alone, and inner contours fade as the outer ones do. All
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from dr_kfs.rendering import _softras_launch as launch
 from dr_kfs.rendering import _softras_reference as reference
 from dr_kfs.rendering._kernel_launch import refuse_second_derivative
+from dr_kfs.rendering._loose_faces import counts_by_view, loose_faces
 
 Backend = Literal["warp", "reference", "pytorch3d"]
 
@@ -52,9 +54,31 @@ class RasterizedViews:
 
 
 def soft_rasterize(
-    face_ndc: Float[Tensor, "R 3 3"],
-    face_shade: Float[Tensor, "R 3"],
-    face_counts: list[int],
+    face_ndc: Float[Tensor, "R 3 3"], face_shade: Float[Tensor, "R 3"], face_counts: list[int], **settings: Any
+) -> RasterizedViews:
+    """Render T views of loose triangles, which share no corner and no view.
+
+    Args:
+        face_ndc: corners as (x, y [NDC, y up], depth [world units]); the faces of view 0, then of view 1, ...
+        face_shade: shade at the corners, interpolated perspective-correctly.
+        face_counts: number of faces of each of the T views; they sum to R.
+        settings: those of `rasterize_meshes`, from `image_size` on.
+
+    Raises:
+        ValueError: counts that do not sum to R, and what `rasterize_meshes` raises.
+    """
+    if sum(face_counts) != face_ndc.shape[0]:
+        raise ValueError(f"face_counts sums to {sum(face_counts)}, but there are {face_ndc.shape[0]} faces.")
+    corners = torch.arange(3 * len(face_ndc), device=face_ndc.device).view(-1, 3)
+    offsets = [0, *accumulate(face_counts)]
+    return rasterize_meshes(face_ndc.reshape(1, -1, 3), corners, face_shade.unsqueeze(0), offsets, **settings)
+
+
+def rasterize_meshes(
+    corners: Float[Tensor, "V N 3"],
+    faces: Int[Tensor, "F 3"],
+    shade: Float[Tensor, "V F C"],
+    face_offsets: list[int],
     *,
     image_size: int = 256,
     sigma: float = 1e-5,
@@ -64,15 +88,18 @@ def soft_rasterize(
     backend: Backend = "warp",
     faces_per_pixel: int = 100,
 ) -> RasterizedViews:
-    """Render T views of triangles that are already projected; see the module's docstring for the formula.
+    """Render B meshes, already projected by V cameras: T = B V views, those of mesh 0, then those of mesh 1, ...
 
-    Differentiable once, exactly, in positions, depths and shades. Half precision is computed in float32; float64 is
-    computed as such. Values and gradients are the same bits whatever the number of CPU threads.
+    The formula is in the module's docstring. Differentiable once, exactly, in positions, depths and shades. Half
+    precision is computed in float32; float64 is computed as such. On the CPU values and gradients are the same bits
+    whatever the number of threads.
 
     Args:
-        face_ndc: corners as (x, y [NDC, y up], depth [world units]); the faces of view 0, then of view 1, ...
-        face_shade: shade at the corners, interpolated perspective-correctly.
-        face_counts: number of faces of each of the T views; they sum to R.
+        corners: the vertices of all meshes as each camera sees them: (x, y [NDC, y up], depth [world units]).
+        faces: the faces of all meshes, as indices into the N vertices. Meshes share no vertex that is drawn.
+        shade: of each face as each camera sees it: C is 1, or 3 for one at each corner, interpolated
+            perspective-correctly.
+        face_offsets: where the faces of each mesh start, and their end: B + 1 numbers from 0 to F.
         image_size: side of the square image [px]; pixel centres at +0.5.
         sigma: softness of outlines and edges [NDC^2]; at 1e-5 and 256 px an outline fades over about 1 px.
         gamma: depth below which two surfaces blend [world units].
@@ -83,18 +110,24 @@ def soft_rasterize(
         faces_per_pixel: of PyTorch3D; more faces at a pixel are an error. The others have no such limit.
 
     Raises:
-        ValueError: counts that do not sum to R; sizes or softness that are not positive.
+        ValueError: sizes or softness that are not positive; offsets or shades that are not the faces'.
+        IndexError: a face of a vertex that is not there (on a GPU torch's own error, later).
         ImportError: PyTorch3D is asked for and not installed.
     """
-    if sum(face_counts) != face_ndc.shape[0]:
-        raise ValueError(f"face_counts sums to {sum(face_counts)}, but there are {face_ndc.shape[0]} faces.")
+    if face_offsets[0] != 0 or face_offsets[-1] != len(faces) or sorted(face_offsets) != face_offsets:
+        raise ValueError(f"face_offsets must rise from 0 to {len(faces)}, the number of faces, got {face_offsets}.")
+    if shade.shape[0] != corners.shape[0] or shade.shape[1] != len(faces) or shade.shape[2] not in (1, 3):
+        raise ValueError(
+            f"shade must be ({corners.shape[0]}, {len(faces)}, 1 or 3): cameras, faces, corners; got "
+            f"{tuple(shade.shape)}."
+        )
     if image_size < 1 or not (sigma > 0 and gamma > 0 and clip > 0):
         raise ValueError(
             f"image_size, sigma, gamma and clip must be positive, got {image_size}, {sigma}, {gamma} and {clip}."
         )
-    if face_ndc.dtype not in (torch.float32, torch.float64):
-        face_ndc = face_ndc.float()
-    face_shade = face_shade.to(face_ndc.dtype)
+    if corners.dtype not in (torch.float32, torch.float64):
+        corners = corners.float()
+    shade = shade.to(corners.dtype)
     if backend in ("reference", "pytorch3d"):
         settings: dict[str, Any] = {"image_size": image_size, "sigma": sigma, "gamma": gamma, "far": far, "clip": clip}
         rasterize_view: Any = reference.rasterize_view
@@ -102,25 +135,27 @@ def soft_rasterize(
             from dr_kfs.rendering import pytorch3d_backend
 
             rasterize_view, settings["faces_per_pixel"] = pytorch3d_backend.rasterize_view, faces_per_pixel
-        rows = zip(face_ndc.split(face_counts), face_shade.split(face_counts), strict=True)
-        views = [rasterize_view(ndc, shade, **settings) for ndc, shade in rows]
+        counts = counts_by_view(len(corners), face_offsets)
+        rows = zip(*(x.split(counts) for x in loose_faces(corners, faces, shade, face_offsets)), strict=True)
+        views = [rasterize_view(ndc, row, **settings) for ndc, row in rows]
         return RasterizedViews(*(torch.stack(images) for images in zip(*views, strict=True)))
     if backend != "warp":
         raise ValueError(f'backend must be "warp", "reference" or "pytorch3d", got {backend!r}.')
-    image, alpha, depth, *_ = _soft_rasterize(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
+    image, alpha, depth, *_ = _soft_rasterize(corners, faces, shade, face_offsets, image_size, sigma, gamma, far, clip)
     return RasterizedViews(image, alpha, depth)
 
 
 @torch.library.custom_op(
     "dr_kfs::soft_rasterize",
     mutates_args=(),
-    schema="(Tensor face_ndc, Tensor face_shade, int[] face_counts, int image_size, float sigma, float gamma, "
-    "float far, float clip) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    schema="(Tensor corners, Tensor faces, Tensor shade, int[] face_offsets, int image_size, float sigma, "
+    "float gamma, float far, float clip) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
 )
 def _soft_rasterize(
-    face_ndc: Tensor,
-    face_shade: Tensor,
-    face_counts: list[int],
+    corners: Tensor,
+    faces: Tensor,
+    shade: Tensor,
+    face_offsets: list[int],
     image_size: int,
     sigma: float,
     gamma: float,
@@ -128,68 +163,70 @@ def _soft_rasterize(
     clip: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Image, alpha, depth; then what the backward needs: kept, winners, and the faces that are seen."""
-    return launch.forward(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip)
+    return launch.forward(corners, faces, shade, face_offsets, image_size, sigma, gamma, far, clip)
 
 
 @_soft_rasterize.register_fake
-def _(face_ndc, face_shade, face_counts, image_size, sigma, gamma, far, clip):  # type: ignore[no-untyped-def]
+def _(corners, faces, shade, face_offsets, image_size, sigma, gamma, far, clip):  # type: ignore[no-untyped-def]
     context = torch.library.get_ctx()
-    shape = (len(face_counts), image_size, image_size)
-    padded = (len(face_counts), *launch.buffer_size(face_ndc, image_size))
+    views = len(corners) * (len(face_offsets) - 1)
+    shape = (views, image_size, image_size)
+    padded = (views, *launch.buffer_size(corners, image_size))
     return (
-        face_ndc.new_empty(shape),
-        face_ndc.new_empty(shape),
-        face_ndc.new_empty(shape),
-        face_ndc.new_empty(launch.buffer_count(face_ndc), *padded),
-        face_ndc.new_empty(padded, dtype=torch.int32),
-        face_ndc.new_empty(context.new_dynamic_size(), dtype=torch.int32),
+        corners.new_empty(shape),
+        corners.new_empty(shape),
+        corners.new_empty(shape),
+        corners.new_empty(launch.buffer_count(corners), *padded),
+        corners.new_empty(padded, dtype=torch.int32),
+        corners.new_empty(context.new_dynamic_size(), dtype=torch.int32),
     )
 
 
 @torch.library.custom_op(
     "dr_kfs::soft_rasterize_backward",
     mutates_args=(),
-    schema="(Tensor face_ndc, Tensor face_shade, Tensor kept, Tensor winners, "
-    "Tensor seen_faces, Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, int[] face_counts, "
+    schema="(Tensor corners, Tensor faces, Tensor shade, Tensor kept, Tensor winners, Tensor seen, "
+    "Tensor? grad_image, Tensor? grad_alpha, Tensor? grad_depth, int[] face_offsets, "
     "float sigma, float gamma, float clip) -> (Tensor, Tensor)",
 )
 def _soft_rasterize_backward(
-    face_ndc: Tensor,
-    face_shade: Tensor,
+    corners: Tensor,
+    faces: Tensor,
+    shade: Tensor,
     kept: Tensor,
     winners: Tensor,
-    seen_faces: Tensor,
+    seen: Tensor,
     grad_image: Tensor | None,
     grad_alpha: Tensor | None,
     grad_depth: Tensor | None,
-    face_counts: list[int],
+    face_offsets: list[int],
     sigma: float,
     gamma: float,
     clip: float,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of `face_ndc` and `face_shade`."""
-    kept_tensors = (kept, winners, seen_faces)
+    """Gradients of `corners` and `shade`."""
+    kept_tensors = (kept, winners, seen)
     gradients = (grad_image, grad_alpha, grad_depth)
-    return launch.backward(face_ndc, face_shade, kept_tensors, gradients, sigma, gamma, clip, face_counts)
+    return launch.backward(corners, faces, shade, kept_tensors, gradients, face_offsets, sigma, gamma, clip)
 
 
 @_soft_rasterize_backward.register_fake
-def _(face_ndc, face_shade, *_):  # type: ignore[no-untyped-def]
-    return torch.empty_like(face_ndc), torch.empty_like(face_shade)
+def _(corners, faces, shade, *_):  # type: ignore[no-untyped-def]
+    return torch.empty_like(corners), torch.empty_like(shade)
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    face_ndc, face_shade, ctx.face_counts, _, ctx.sigma, ctx.gamma, _, ctx.clip = inputs
-    ctx.save_for_backward(face_ndc, face_shade, *output[3:])
+    corners, faces, shade, ctx.face_offsets, _, ctx.sigma, ctx.gamma, _, ctx.clip = inputs
+    ctx.save_for_backward(corners, faces, shade, *output[3:])
     ctx.mark_non_differentiable(*output[3:])
     ctx.set_materialize_grads(False)  # zeros of every kept buffer would cost more than the kernels
 
 
 def _backward(ctx, grad_image, grad_alpha, grad_depth, *_):  # type: ignore[no-untyped-def]
-    grad_ndc, grad_shade = _soft_rasterize_backward(
-        *ctx.saved_tensors, grad_image, grad_alpha, grad_depth, ctx.face_counts, ctx.sigma, ctx.gamma, ctx.clip
+    grad_corners, grad_shade = _soft_rasterize_backward(
+        *ctx.saved_tensors, grad_image, grad_alpha, grad_depth, ctx.face_offsets, ctx.sigma, ctx.gamma, ctx.clip
     )
-    return grad_ndc, grad_shade, None, None, None, None, None, None
+    return grad_corners, None, grad_shade, None, None, None, None, None, None
 
 
 _soft_rasterize.register_autograd(_backward, setup_context=_setup_context)

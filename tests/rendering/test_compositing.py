@@ -17,6 +17,7 @@ from dr_kfs.rendering._compositing_reference import (
     composite_translucent_dense,
 )
 from dr_kfs.rendering._compositing_warp import translucent_kernels
+from dr_kfs.rendering._loose_faces import loose_faces
 from dr_kfs.rendering._share_reference import dense_shares
 from dr_kfs.rendering._softras_reference import dense_fragments, pixel_centres, reach
 from dr_kfs.rendering.compositing import composite_softras, composite_translucent, softras_reach
@@ -240,8 +241,9 @@ class TestTranslucentFormula:
         sigma = 16e-5  # as soft at 64 px, in pixels, as 1e-5 at 256 px
         renderer = SoftRenderer(cameras=hemisphere_rig()[[1]])
         mesh = normalize(generate("chair", 2).to_meshes())
-        ndc, shade = renderer._project_and_shade(mesh.vertices, mesh.faces, renderer.cameras)
-        ndc, shade, opacity = ndc[0].double(), shade[0].double(), torch.ones(len(mesh.faces), dtype=torch.float64)
+        seen = renderer._project_and_shade(mesh.vertices, mesh.faces, renderer.cameras)
+        ndc, shade = (rows.double() for rows in loose_faces(*seen, list(mesh.face_offsets)))
+        opacity = torch.ones(len(mesh.faces), dtype=torch.float64)
         views = translucent(ndc, shade, opacity, size=64, sigma=sigma, gamma=1.2e-3)
         opaque = soft_rasterize(ndc, shade, [len(ndc)], image_size=64, sigma=sigma, gamma=1.2e-3, far=FAR)
         inside = -torch.nn.functional.max_pool2d(-opaque.alpha, 3, stride=1, padding=1) == 1  # all neighbours covered

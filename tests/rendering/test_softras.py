@@ -99,9 +99,11 @@ class TestGradient:
         assert torch.autograd.gradcheck(images, (ndc, shade), eps=1e-7, atol=1e-4, rtol=1e-3)
 
     def test_op_registration(self):
-        ndc, shade = (tensor.requires_grad_() for tensor in soup(8))
+        ndc, shade = soup(8)
+        corners, faces = ndc.view(1, 24, 3).repeat(2, 1, 1).requires_grad_(), torch.arange(24).view(8, 3)
         op = torch.ops.dr_kfs.soft_rasterize.default
-        torch.library.opcheck(op, (ndc, shade, [3, 5], SIZE, 2e-3, 1e-2, 3.3, 0.2))
+        for shades in (shade.repeat(2, 1, 1), shade[:, :1].repeat(2, 1, 1)):
+            torch.library.opcheck(op, (corners, faces, shades.requires_grad_(), [0, 3, 8], SIZE, 2e-3, 1e-2, 3.3, 0.2))
 
     @pytest.mark.parametrize(("edge", "sign"), [(0.55, 1.0), (0.25, -1.0)])
     def test_outline_grows_and_shrinks_towards_the_target(self, edge, sign):
@@ -230,7 +232,7 @@ class TestErrors:
 def test_what_the_operator_returns_is_its_own():
     """A hidden output that is written to does not change what is rendered later."""
     corners, shade = (tensor.float() for tensor in soup(20))
-    arguments = (corners, shade, [20], 32, 1e-4, 1e-3, 3.3, 0.2)
+    arguments = (corners.view(1, 60, 3), torch.arange(60).view(20, 3), shade[None], [0, 20], 32, 1e-4, 1e-3, 3.3, 0.2)
     first = torch.ops.dr_kfs.soft_rasterize(*arguments)
     alpha = first[1].clone()
     for hidden in first[3:]:

@@ -1,8 +1,8 @@
 // Gradients of one face's corners, summed over the pixels it meets: what the backward kernels of this folder share.
 //
-// Stands below face_lanes.h at the top of a kernel's body; reads grad_faces (R, 3, 3) and grad_shades (R, 3) from its
-// surroundings. A row of gradients belongs to one face of one view and is summed in registers: the same bits whatever
-// the number of threads.
+// Stands below face_lanes.h at the top of a kernel's body; reads grad_corners and grad_shades, shaped like corners and
+// shades and 0 on entry, from its surroundings. No two threads write to one row of them, and a face is summed in
+// registers: the same bits whatever the number of threads.
 
 Face face;
 Located at;
@@ -10,18 +10,13 @@ Lanes to_x[3], to_y[3], to_z[3], to_shade[3];  // gradients of one face's corner
 
 auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_z[i] = to_shade[i] = ZERO; };
 auto add_face = [&](int r) {
-    float* corner = (float*)grad_faces.data + 9 * (long)r;
-    float* shade = (float*)grad_shades.data + 3 * (long)r;
     for (int i = 0; i < 3; i++) {
-        corner[3 * i] += sum(to_x[i]);
-        corner[3 * i + 1] += sum(to_y[i]);
-        corner[3 * i + 2] += sum(to_z[i]);
-        shade[i] += sum(to_shade[i]);
+        float* const corner = (float*)grad_corners.data + corner_place(r, i);
+        corner[0] += sum(to_x[i]);
+        corner[1] += sum(to_y[i]);
+        corner[2] += sum(to_z[i]);
+        ((float*)grad_shades.data)[shade_place(r, i)] += sum(to_shade[i]);
     }
-};
-auto clear_face = [&](int r) {
-    for (int i = 0; i < 9; i++) ((float*)grad_faces.data)[9 * (long)r + i] = 0.0f;
-    for (int i = 0; i < 3; i++) ((float*)grad_shades.data)[3 * (long)r + i] = 0.0f;
 };
 
 // Gradient of the barycentrics, for covered centres: p = sum w_i v_i, so moving corner k by s changes the

@@ -3,11 +3,9 @@
 // The lanes are a patch of four columns and two rows: most faces of a fine mesh fit into two or three of them. Patches
 // start at the face's first pixel and may end outside of its box, or of the image.
 //
-// Stands below lanes.h at the top of a kernel's body; reads from its surroundings: faces, shades; size, reach, clip,
-// min_area. Names and formulas are those of _softras_reference.py.
-
-const float* face_data = (const float*)faces.data;    // (R, 3, 3): x, y [NDC], depth
-const float* shade_data = (const float*)shades.data;  // (R, 3)
+// Stands below lanes.h, and below loose_faces.h or indexed_faces.h, at the top of a kernel's body; reads from its
+// surroundings: corners (x, y [NDC], depth) and shades; size, reach, clip, min_area. Names and formulas are those of
+// _softras_reference.py.
 
 struct Face {
     float x[3], y[3], inverse_depth[3], shade[3];
@@ -45,12 +43,13 @@ auto for_patches = [](const Face& face, auto&& visit) {
 // The face and the pixels it reaches (`grown`) or can cover (not grown: then without the lengths of its edges); false if
 // there are none, if a corner is not finite, or at or nearer than `clip`.
 auto find_face = [&](int r, bool grown, Face& face) {
-    const float* corner = face_data + 9 * (long)r;
+    const float* corner[3];
+    for (int i = 0; i < 3; i++) corner[i] = (const float*)corners.data + corner_place(r, i);
     float low_x = LARGEST, high_x = -LARGEST, low_y = LARGEST, high_y = -LARGEST;
     bool drawn = true;
     face.nearest = LARGEST;
     for (int i = 0; i < 3; i++) {
-        const float x = corner[3 * i], y = corner[3 * i + 1], z = corner[3 * i + 2];
+        const float x = corner[i][0], y = corner[i][1], z = corner[i][2];
         drawn &= __builtin_fabsf(x) < LARGEST && __builtin_fabsf(y) < LARGEST && z > clip && z < LARGEST;
         low_x = x < low_x ? x : low_x; high_x = x > high_x ? x : high_x;
         low_y = y < low_y ? y : low_y; high_y = y > high_y ? y : high_y;
@@ -78,8 +77,8 @@ auto find_face = [&](int r, bool grown, Face& face) {
     if (!grown && !wide) return false;
     face.inverse_area = wide ? 1.0f / face.area : 0.0f;
     for (int i = 0; i < 3; i++) {
-        face.inverse_depth[i] = 1.0f / corner[3 * i + 2];
-        face.shade[i] = shade_data[3 * (long)r + i];
+        face.inverse_depth[i] = 1.0f / corner[i][2];
+        face.shade[i] = ((const float*)shades.data)[shade_place(r, i)];
     }
     if (!grown) return true;
     for (int i = 0; i < 3; i++) {

@@ -2,7 +2,7 @@
 //
 // Arguments (see _fragments_cpu_warp.py): those of the count up to min_area; next (views * size * size), on entry each
 // pixel's first fragment; grad_depth, grad_shade, grad_signed, grad_share (K), or empty for a gradient that is 0;
-// grad_faces (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written.
+// grad_corners (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written.
 
 int* const next_of_pixel = (int*)next.data + first_pixel;
 auto given = [](auto& gradient) { return gradient.shape[0] > 0 ? (const float*)gradient.data : (const float*)0; };

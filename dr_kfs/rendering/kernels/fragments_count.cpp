@@ -1,6 +1,6 @@
 // How many fragments each pixel of one view has: the faces one after the other, eight pixels at a time.
 //
-// Arguments (see _fragments_cpu_warp.py): faces, shades; first_face, last_face (rows of this view); view, size, reach,
+// Arguments (see _fragments_cpu_warp.py): corners, shades; first_face, last_face (rows of this view); view, size, reach,
 // clip, min_area; counts (views, size * size + size + 4), zero on entry: patches that end outside the image add 0 there.
 
 typedef int Quad __attribute__((ext_vector_type(4), aligned(4)));

@@ -3,7 +3,7 @@
 // Arguments (see _softras_cpu_warp.py): those of the forward up to min_halo, but far_depth; kept, winners and seen as
 // the forward left them; grad_image, grad_alpha, grad_depth (views, size + 1, pitch), 0 in the padding, or empty for
 // a gradient that is 0; grad_base (views, size + 1, pitch), scratch;
-// grad_faces (R, 3, 3) and grad_shades (R, 3), whose rows of this view are written (see face_gradient.h).
+// grad_corners and grad_shades, to whose rows of this camera and mesh is added (see face_gradient.h).
 
 auto of_this_view = [&](auto& gradient) {
     return gradient.shape[0] > 0 ? (const float*)gradient.data + offset : (const float*)0;
@@ -18,12 +18,11 @@ float* const base_gradient = (float*)grad_base.data + offset;
 for (long i = 0; i < pixels; i++)
     base_gradient[i] = depth_gradient ? depth_gradient[i] * (1.0f - front[i]) : 0.0f;
 
-const int* const is_seen = (const int*)seen.data;
+const int* const is_seen = (const int*)seen.data + first_seen;
 Fragment fragment;
 
 // Layer and occluders.
 for (int r = first_face; r < last_face; r++) {
-    clear_face(r);
     if (!is_seen[r]) continue;
     find_face(r, true, face);
     start_face();

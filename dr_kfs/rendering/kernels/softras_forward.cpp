@@ -1,8 +1,8 @@
 // Forward of the soft rasterizer, one view: the faces one after the other, eight pixels at a time.
 //
-// Arguments (see _softras_cpu_warp.py): faces, shades; first_face, last_face (rows of this view); view, views, size,
-// sigma, gamma, far_depth, clip, reach, margin, cutoff, min_area, min_halo; image, alpha, depth_image, kept, winners;
-// seen (R,), whose rows of this view are written: 1 if any pixel sees the face.
+// Arguments (see _softras_cpu_warp.py): corners, index, shades; first_face, last_face (of this view's mesh); camera;
+// view, views, size, sigma, gamma, far_depth, clip, reach, margin, cutoff, min_area, min_halo; image, alpha,
+// depth_image, kept, winners; seen (V F,), whose rows of this view are written: 1 if any pixel sees the face.
 
 for (long i = 0; i < pixels; i++) {
     base_depth[i] = NO_BASE;  // the nearest depth, until the base is known
@@ -52,7 +52,7 @@ for (long i = 0; i < pixels; i++) {
 }
 
 // Layer and occluders.
-int* const is_seen = (int*)seen.data;
+int* const is_seen = (int*)seen.data + first_seen;
 for (int r = first_face; r < last_face; r++) {
     is_seen[r] = 0;
     if (!find_face(r, true, face)) continue;
