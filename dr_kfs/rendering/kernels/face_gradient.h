@@ -4,7 +4,6 @@
 // shades and 0 on entry, from its surroundings. No two threads write to one row of them, and a face is summed in
 // registers: the same bits whatever the number of threads.
 
-Face face;
 Located at;
 Lanes to_x[3], to_y[3], to_z[3], to_shade[3];  // gradients of one face's corners, a sum per lane
 
@@ -15,8 +14,11 @@ auto add_face = [&](int r) {
         corner[0] += sum(to_x[i]);
         corner[1] += sum(to_y[i]);
         corner[2] += sum(to_z[i]);
-        ((float*)grad_shades.data)[shade_place(r, i)] += sum(to_shade[i]);
     }
+    if (shade_columns == 1)
+        ((float*)grad_shades.data)[shade_place(r, 0)] += sum(to_shade[0] + to_shade[1] + to_shade[2]);
+    else
+        for (int i = 0; i < 3; i++) ((float*)grad_shades.data)[shade_place(r, i)] += sum(to_shade[i]);
 };
 
 // Gradient of the barycentrics, for covered centres: p = sum w_i v_i, so moving corner k by s changes the

@@ -9,7 +9,7 @@
 
 struct Face {
     float x[3], y[3], inverse_depth[3], shade[3];
-    float area, inverse_area;      // twice the signed area [NDC^2]; inverse 0 if the face covers no centre
+    float inverse_area;            // 1 / twice the signed area [1 / NDC^2]; 0 if the face covers no centre
     float inverse_length[3];       // 1 / squared length of the edge from corner i to i + 1
     float nearest;                 // depth of the nearest corner; no point of the face is nearer
     int first_row, last_row, first_column, last_column;
@@ -32,7 +32,9 @@ const Mask PATCH_COLUMN = {0, 1, 2, 3, 0, 1, 2, 3}, PATCH_ROW = {0, 0, 0, 0, 1, 
 auto centres_x = [&](int column) {
     return __builtin_convertvector(2 * (PATCH_COLUMN + column) + 1 - size, Lanes) / (float)size;
 };
-auto centres_y = [&](int row) { return __builtin_convertvector(size - 1 - 2 * (PATCH_ROW + row), Lanes) / (float)size; };
+auto centres_y = [&](int row) {
+    return __builtin_convertvector(size - 1 - 2 * (PATCH_ROW + row), Lanes) / (float)size;
+};
 
 // visit(row, column) for the patches that hold the pixels of a face.
 auto for_patches = [](const Face& face, auto&& visit) {
@@ -40,54 +42,94 @@ auto for_patches = [](const Face& face, auto&& visit) {
         for (int column = face.first_column; column <= face.last_column; column += 4) visit(row, column);
 };
 
-// The face and the pixels it reaches (`grown`) or can cover (not grown: then without the lengths of its edges); false if
-// there are none, if a corner is not finite, or at or nearer than `clip`.
-auto find_face = [&](int r, bool grown, Face& face) {
-    const float* corner[3];
-    for (int i = 0; i < 3; i++) corner[i] = (const float*)corners.data + corner_place(r, i);
-    float low_x = LARGEST, high_x = -LARGEST, low_y = LARGEST, high_y = -LARGEST;
-    bool drawn = true;
-    face.nearest = LARGEST;
-    for (int i = 0; i < 3; i++) {
-        const float x = corner[i][0], y = corner[i][1], z = corner[i][2];
-        drawn &= __builtin_fabsf(x) < LARGEST && __builtin_fabsf(y) < LARGEST && z > clip && z < LARGEST;
-        low_x = x < low_x ? x : low_x; high_x = x > high_x ? x : high_x;
-        low_y = y < low_y ? y : low_y; high_y = y > high_y ? y : high_y;
-        face.nearest = z < face.nearest ? z : face.nearest;
-        face.x[i] = x;
-        face.y[i] = y;
+// The faces from `first` on, but none from `last` on, and the pixels they reach (`grown`) or can cover (not grown: then
+// without the lengths of their edges). A bit for each that has such pixels and finite corners beyond `clip`.
+auto find_eight = [&](int first, int last, bool grown, Face* eight) {
+    Lanes x[3], y[3], z[3];
+    for (int lane = 0; lane < 8; lane++) {
+        const int r = first + lane < last ? first + lane : first;
+        for (int i = 0; i < 3; i++) {
+            const float* corner = (const float*)corners.data + corner_place(r, i);
+            x[i][lane] = corner[0];
+            y[i][lane] = corner[1];
+            z[i][lane] = corner[2];
+        }
     }
-    if (!drawn) return false;
+    Mask drawn = STEPS + first < (Mask)(last);
+    Lanes low_x = x[0], high_x = x[0], low_y = y[0], high_y = y[0], nearest = z[0];
+    for (int i = 0; i < 3; i++) {
+        drawn &= __builtin_elementwise_abs(x[i]) < (Lanes)(LARGEST);
+        drawn &= __builtin_elementwise_abs(y[i]) < (Lanes)(LARGEST);
+        drawn &= (z[i] > (Lanes)(clip)) & (z[i] < (Lanes)(LARGEST));
+        low_x = smaller(low_x, x[i]); high_x = larger(high_x, x[i]);
+        low_y = smaller(low_y, y[i]); high_y = larger(high_y, y[i]);
+        nearest = smaller(nearest, z[i]);
+    }
     if (grown) {
         low_x -= reach; high_x += reach; low_y -= reach; high_y += reach;
     }
     // A hundredth of a pixel of slack absorbs rounding. Clamped before the conversion: the corners may be anywhere.
-    auto pixel = [&](float position) { return position < -1.0f ? -1.0f : position > size ? (float)size : position; };
-    face.first_column = (int)__builtin_ceilf(pixel((low_x * size + size - 1) * 0.5f - 0.01f));
-    face.last_column = (int)__builtin_floorf(pixel((high_x * size + size - 1) * 0.5f + 0.01f));
-    face.first_row = (int)__builtin_ceilf(pixel((size - 1 - high_y * size) * 0.5f - 0.01f));
-    face.last_row = (int)__builtin_floorf(pixel((size - 1 - low_y * size) * 0.5f + 0.01f));
-    face.first_column = face.first_column < 0 ? 0 : face.first_column;
-    face.first_row = face.first_row < 0 ? 0 : face.first_row;
-    face.last_column = face.last_column > size - 1 ? size - 1 : face.last_column;
-    face.last_row = face.last_row > size - 1 ? size - 1 : face.last_row;
-    if (face.first_row > face.last_row || face.first_column > face.last_column) return false;
-    face.area = (face.x[1] - face.x[0]) * (face.y[2] - face.y[0]) - (face.y[1] - face.y[0]) * (face.x[2] - face.x[0]);
-    const bool wide = __builtin_fabsf(face.area) > min_area;
-    if (!grown && !wide) return false;
-    face.inverse_area = wide ? 1.0f / face.area : 0.0f;
-    for (int i = 0; i < 3; i++) {
-        face.inverse_depth[i] = 1.0f / corner[i][2];
-        face.shade[i] = ((const float*)shades.data)[shade_place(r, i)];
-    }
-    if (!grown) return true;
+    const Lanes most = size - 1.0f, half_size = 0.5f * size;
+    auto first_from = [&](Lanes position) {
+        return __builtin_elementwise_ceil(smaller(larger(position - 0.01f, ZERO), most + 1.0f));
+    };
+    auto last_up_to = [&](Lanes position) {
+        return __builtin_elementwise_floor(smaller(larger(position + 0.01f, -ONE), most));
+    };
+    const Lanes centre = 0.5f * most;
+    const Lanes left = first_from(centre + low_x * half_size), right = last_up_to(centre + high_x * half_size);
+    const Lanes top = first_from(centre - high_y * half_size), bottom = last_up_to(centre - low_y * half_size);
+    const Lanes area = (x[1] - x[0]) * (y[2] - y[0]) - (y[1] - y[0]) * (x[2] - x[0]);
+    const Mask wide = __builtin_elementwise_abs(area) > (Lanes)(min_area);
+    drawn &= (left <= right) & (top <= bottom);
+    if (!grown) drawn &= wide;
+    const unsigned bits = bits_of(drawn);
+    if (bits == 0) return bits;
+    const Lanes inverse_area = wide ? ONE / area : ZERO;
+    const Lanes box[4] = {top, bottom, left, right};
+    Lanes inverse_depth[3], inverse_length[3];
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3;
-        const float ex = face.x[j] - face.x[i], ey = face.y[j] - face.y[i], squared = ex * ex + ey * ey;
-        face.inverse_length[i] = 1.0f / (squared > 1e-20f ? squared : 1e-20f);
+        const Lanes ex = x[j] - x[i], ey = y[j] - y[i];
+        inverse_depth[i] = ONE / z[i];
+        inverse_length[i] = grown ? ONE / larger(ex * ex + ey * ey, (Lanes)(1e-20f)) : ZERO;
     }
-    return true;
+    Mask whole[4];
+    for (int i = 0; i < 4; i++) whole[i] = __builtin_convertvector(drawn ? box[i] : ZERO, Mask);
+    for (int lane = 0; lane < 8; lane++) {
+        Face& face = eight[lane];
+        for (int i = 0; i < 3; i++) {
+            face.x[i] = x[i][lane];
+            face.y[i] = y[i][lane];
+            face.inverse_depth[i] = inverse_depth[i][lane];
+            face.inverse_length[i] = inverse_length[i][lane];
+        }
+        face.inverse_area = inverse_area[lane];
+        face.nearest = nearest[lane];
+        face.first_row = whole[0][lane];
+        face.last_row = whole[1][lane];
+        face.first_column = whole[2][lane];
+        face.last_column = whole[3][lane];
+    }
+    return bits;
 };
+
+// visit(r, face) for the faces from first_face to last_face that find_eight finds, and of which is_wanted(r) holds.
+auto for_faces = [&](bool grown, auto&& is_wanted, auto&& visit) {
+    Face eight[8];
+    for (int first = first_face; first < last_face; first += 8) {
+        unsigned wanted = 0;
+        for (int lane = 0; lane < 8 && first + lane < last_face; lane++)
+            wanted |= (unsigned)is_wanted(first + lane) << lane;
+        if (wanted == 0) continue;
+        for (unsigned bits = wanted & find_eight(first, last_face, grown, eight); bits != 0; bits &= bits - 1) {
+            const int lane = __builtin_ctz(bits), r = first + lane;
+            for (int i = 0; i < 3; i++) eight[lane].shade[i] = ((const float*)shades.data)[shade_place(r, i)];
+            visit(r, eight[lane]);
+        }
+    }
+};
+auto every_face = [](int) { return true; };
 
 // Corners, screen barycentrics of the centres of the patch at (row, column), and which centres are covered.
 auto locate_inside = [&](const Face& face, int row, int column, Located& at) {

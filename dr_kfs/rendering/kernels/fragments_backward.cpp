@@ -12,8 +12,7 @@ const float* const signed_gradient = given(grad_signed);
 const float* const share_gradient = given(grad_share);
 
 Lanes weighted[3], to_weight[3];
-for (int r = first_face; r < last_face; r++) {
-    if (!find_face(r, true, face)) continue;
+for_faces(true, every_face, [&](int r, const Face& face) {
     start_face();
     const Outline outline = outline_of(face);
     for_patches(face, [&](int row, int column) {
@@ -50,4 +49,4 @@ for (int r = first_face; r < last_face; r++) {
         if (any(touched & last)) through_edge(face, 2, touched & last, g_squared, to_weight);
     });
     add_face(r);
-}
+});

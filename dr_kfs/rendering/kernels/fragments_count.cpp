@@ -6,14 +6,12 @@
 typedef int Quad __attribute__((ext_vector_type(4), aligned(4)));
 int* const count = (int*)counts.data + (long)view * counts.shape[1];
 
-Face face;
 Located at;
-for (int r = first_face; r < last_face; r++) {
-    if (!find_face(r, true, face)) continue;
+for_faces(true, every_face, [&](int, const Face& face) {
     for_patches(face, [&](int row, int column) {
         const Mask touched = touch(face, row, column, at);
         int* const upper = count + row * size + column;
         *(Quad*)upper = *(Quad*)upper - touched.lo;  // true is -1
         *(Quad*)(upper + size) = *(Quad*)(upper + size) - touched.hi;
     });
-}
+});

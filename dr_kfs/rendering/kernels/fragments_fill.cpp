@@ -6,12 +6,10 @@
 
 int* const next_of_pixel = (int*)next.data + first_pixel;
 
-Face face;
 Located at;
 Lanes weighted[3];
 float depths[8], shades_here[8], distances[8], shares[8];
-for (int r = first_face; r < last_face; r++) {
-    if (!find_face(r, true, face)) continue;
+for_faces(true, every_face, [&](int r, const Face& face) {
     const Outline outline = outline_of(face);
     for_patches(face, [&](int row, int column) {
         const Mask touched = touch(face, row, column, at);
@@ -33,4 +31,4 @@ for (int r = first_face; r < last_face; r++) {
             ((float*)fragment_share.data)[k] = shares[lane];
         });
     });
-}
+});

@@ -3,7 +3,6 @@
 // All three kernels must answer alike, bit for bit: the fill writes and the backward reads as many fragments as were
 // counted. They do: the expressions are these (see fused.h), and the compiler may not rearrange them.
 
-const Mask STEPS = {0, 1, 2, 3, 4, 5, 6, 7};
 const long first_pixel = (long)view * size * size;  // of this view among all pixels
 
 // Which lanes of the patch at (row, column) have the face as a fragment: it covers the centre, or passes nearer than
@@ -17,10 +16,8 @@ auto touch = [&](const Face& face, int row, int column, Located& at) {
 
 // visit(lane, pixel) for the lanes of the patch where `mask` holds, in order; pixel is its place in the view.
 auto for_lanes = [&](Mask mask, int row, int column, auto&& visit) {
-    typedef bool Bits __attribute__((ext_vector_type(8)));
-    unsigned bits = __builtin_bit_cast(unsigned char, __builtin_convertvector(mask, Bits));
     const int upper = row * size + column, lower = upper + size - 4;
-    for (; bits != 0; bits &= bits - 1) {
+    for (unsigned bits = bits_of(mask); bits != 0; bits &= bits - 1) {
         const int lane = __builtin_ctz(bits);
         visit(lane, (lane < 4 ? upper : lower) + lane);
     }

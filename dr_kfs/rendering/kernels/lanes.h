@@ -7,7 +7,9 @@ typedef float Lanes __attribute__((ext_vector_type(8)));
 typedef int Mask __attribute__((ext_vector_type(8)));  // -1 where true
 typedef float Unaligned __attribute__((ext_vector_type(8), aligned(4)));
 
+
 const Lanes ZERO = 0.0f, ONE = 1.0f;
+const Mask STEPS = {0, 1, 2, 3, 4, 5, 6, 7};
 const float LARGEST = 3.4e38f;  // NaN and infinity are not below it
 
 auto load = [](const float* from) { return (Lanes)(*(const Unaligned*)from); };
@@ -16,7 +18,11 @@ auto smaller = [](Lanes a, Lanes b) { return a < b ? a : b; };
 auto larger = [](Lanes a, Lanes b) { return a > b ? a : b; };
 auto any = [](Mask mask) { return __builtin_reduce_or(mask) != 0; };
 auto all = [](Mask mask) { return __builtin_reduce_and(mask) != 0; };
-auto sum = [](Lanes a) { return ((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])); };
+auto bits_of = [](Mask mask) {  // bit i: lane i
+    typedef bool Bits __attribute__((ext_vector_type(8)));
+    return (unsigned)__builtin_bit_cast(unsigned char, __builtin_convertvector(mask, Bits));
+};
+auto sum = [](Lanes a) { const auto b = a.lo + a.hi; return (b[0] + b[1]) + (b[2] + b[3]); };
 
 // exp to 2e-7, arguments clamped to [-87, 60].
 auto exponential = [&](Lanes x) {

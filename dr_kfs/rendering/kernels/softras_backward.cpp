@@ -22,12 +22,11 @@ const int* const is_seen = (const int*)seen.data + first_seen;
 Fragment fragment;
 
 // Layer and occluders.
-for (int r = first_face; r < last_face; r++) {
-    if (!is_seen[r]) continue;
-    find_face(r, true, face);
+auto was_seen = [&](int r) { return is_seen[r] != 0; };
+for_faces(true, was_seen, [&](int r, const Face& face) {
     start_face();
     for_patches(face, [&](int row, int column) {
-        const long pixel = (long)row * pitch + column;
+        const long pixel = pixel_at(row, column);
         const Lanes g_image = gradient_at(image_gradient, pixel), g_depth = gradient_at(depth_gradient, pixel);
         const Lanes g_alpha = gradient_at(alpha_gradient, pixel);
         if (!any((g_image != ZERO) | (g_depth != ZERO) | (g_alpha != ZERO))) return;
@@ -89,15 +88,14 @@ for (int r = first_face; r < last_face; r++) {
         }
     });
     add_face(r);
-}
+});
 
 // Base depth: softmin over the covering faces. One that no pixel saw is too far behind the base to have a part in it.
-for (int r = first_face; r < last_face; r++) {
-    if (!is_seen[r] || !find_face(r, false, face)) continue;
+for_faces(false, was_seen, [&](int r, const Face& face) {
     start_face();
     bool met = false;
     for_patches(face, [&](int row, int column) {
-        const long pixel = (long)row * pitch + column;
+        const long pixel = pixel_at(row, column);
         const Lanes g_base = load_patch(base_gradient + pixel);
         if (!any(g_base != ZERO)) return;
         if (hidden_behind(face, load_patch(log_sum + pixel))) return;
@@ -121,4 +119,4 @@ for (int r = first_face; r < last_face; r++) {
         through_inside(face, counts, to_weight);
     });
     if (met) add_face(r);
-}
+});

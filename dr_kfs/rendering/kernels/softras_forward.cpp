@@ -11,17 +11,15 @@ for (long i = 0; i < pixels; i++) {
     winner[i] = -1;
 }
 
-Face face;
 Located at;
 Fragment fragment;
 
 // Base: softmin of the depth over the covering faces, in one pass: the sums are relative to the nearest depth so far.
 float* const weight_sum = layer_total;  // not needed for the layer yet
 float* const depth_sum = layer_shade;
-for (int r = first_face; r < last_face; r++) {
-    if (!find_face(r, false, face)) continue;
+for_faces(false, every_face, [&](int, const Face& face) {
     for_patches(face, [&](int row, int column) {
-        const long pixel = (long)row * pitch + column;
+        const long pixel = pixel_at(row, column);
         const Lanes nearest = load_patch(base_depth + pixel);
         if (hidden_behind(face, nearest)) return;
         locate_inside(face, row, column, at);
@@ -38,7 +36,7 @@ for (int r = first_face; r < last_face; r++) {
         store_patch(weight_sum + pixel, load_patch(weight_sum + pixel) * old_weight + new_weight);
         store_patch(depth_sum + pixel, load_patch(depth_sum + pixel) * old_weight + new_weight * depth);
     });
-}
+});
 for (long i = 0; i < pixels; i++) {
     const float total = weight_sum[i];
     if (total > 0.0f) {
@@ -53,13 +51,12 @@ for (long i = 0; i < pixels; i++) {
 
 // Layer and occluders.
 int* const is_seen = (int*)seen.data + first_seen;
-for (int r = first_face; r < last_face; r++) {
-    is_seen[r] = 0;
-    if (!find_face(r, true, face)) continue;
+for (int r = first_face; r < last_face; r++) is_seen[r] = 0;
+for_faces(true, every_face, [&](int r, const Face& face) {
     for_patches(face, [&](int row, int column) {
         if (!see_face(face, row, column, at, fragment)) return;
         is_seen[r] = 1;
-        const long pixel = (long)row * pitch + column;
+        const long pixel = pixel_at(row, column);
         if (any(fragment.has_base)) {
             const Lanes share = (fragment.touched & fragment.has_base)
                                     ? fragment.area * fragment.near * (ONE - fragment.occludes)
@@ -79,7 +76,7 @@ for (int r = first_face; r < last_face; r++) {
         store_patch(front + pixel, wins ? halo : before);
         store_winners(pixel, wins ? (Mask)(r) : load_winners(pixel));
     });
-}
+});
 
 // Means, and the images.
 for (int row = 0; row < size; row++)

@@ -20,6 +20,14 @@ float* const mix_depth = (float*)kept.data + 7 * plane + offset;
 int* const winner = (int*)winners.data + offset;      // the occluder with the largest coverage; -1: none
 const float inverse_sigma = 1.0f / sigma, inverse_gamma = 1.0f / gamma;
 
+// The place of a pixel in a plane. What is behind the statement of assembly (there is none) is hidden from the compiler:
+// it would keep a pointer for each row of each plane, and have no registers left.
+auto pixel_at = [&](int row, int column) {
+    long pixel = (long)row * pitch + column;
+    asm("" : "+r"(pixel));
+    return pixel;
+};
+
 // The patch whose first pixel stands at `from`.
 typedef float FourFloats __attribute__((ext_vector_type(4), aligned(4)));
 typedef int FourInts __attribute__((ext_vector_type(4), aligned(4)));
@@ -70,7 +78,7 @@ const float margin_factor = __builtin_expf(-margin);
 
 // Fills `at` and `fragment`; false if the face touches none of the pixels.
 auto see_face = [&](const Face& face, int row, int column, Located& at, Fragment& fragment) {
-    const long pixel = (long)row * pitch + column;
+    const long pixel = pixel_at(row, column);
     fragment.base = load_patch(base_depth + pixel);
     fragment.has_base = load_patch(log_sum + pixel) < (Lanes)(NO_BASE);
     if (all(fragment.has_base) && hidden_behind(face, fragment.base)) return false;

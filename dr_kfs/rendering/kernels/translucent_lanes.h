@@ -6,7 +6,6 @@
 // Reads from its surroundings: starts (P + 1); face, depth, shade, share (K); attenuation (R); task, gamma, margin;
 // order (K), the fragments of each pixel from the nearest to the farthest; scratch (tasks, rows, stride).
 
-const Mask STEPS = {0, 1, 2, 3, 4, 5, 6, 7};
 const float SEPARATE = 30.0f + margin;  // (z_j - z_i) / gamma from which on i lies in front of j, to 1e-13
 const float inverse_gamma = 1.0f / gamma;
 const float margin_power = __builtin_expf(margin);
