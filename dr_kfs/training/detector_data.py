@@ -39,9 +39,14 @@ MATCH_RADIUS = 2.5
 class LabelledPatches:
     """Image windows and whether their centre is a keypoint."""
 
-    windows: UInt8[Tensor, "K 25 25"]
-    """Shade times 255."""
+    windows: UInt8[Tensor, "K S S"]
+    """Shade times 255; S is `FIELD`, if they are not `cropped`."""
     is_keypoint: Bool[Tensor, " K"]
+
+    def cropped(self, margin: int) -> LabelledPatches:
+        """Their middles, for smaller filters."""
+        kept = slice(margin, self.windows.shape[-1] - margin)
+        return LabelledPatches(self.windows[:, kept, kept], self.is_keypoint)
 
     @staticmethod
     def cat(parts: list[LabelledPatches]) -> LabelledPatches:

@@ -124,6 +124,24 @@ def as_detector(tensors: dict[str, Tensor]) -> GHHDetector:
         return GHHDetector(str(path))
 
 
+def figures_of(tensors: dict[str, Tensor], shapes: int, *, seed: int, console: Console) -> dict[str, float | int]:
+    """Average precision on labelled windows of test shapes, and repeatability there beside the hand-made detectors'."""
+    test = collect(2 * HELD_OUT, shapes, seed=seed + 2, label="rendering test shapes", console=console)
+    parameters = GHHParameters(tensors["filters"], tensors["biases"])
+    scores = scores_of(parameters, test.cropped((FIELD - parameters.filters.shape[-1]) // 2))
+    figures: dict[str, float | int] = {
+        "test_windows": len(test.windows),
+        "test_average_precision": round(average_precision(scores, test.is_keypoint), 4),
+    }
+    turned = torch.Generator().manual_seed(seed)
+    pairs = [
+        view_pair(FAMILIES[index % len(FAMILIES)], 2 * HELD_OUT + index, "view", generator=turned)
+        for index in range(shapes)
+    ]
+    found = repeatability({"detector": above_blank(as_detector(tensors)), **baselines()}, pairs)
+    return figures | {f"repeatability_{rival}": share for rival, share in found.items()}
+
+
 def main(
     shapes: Annotated[int, typer.Option(help="Training shapes.")] = 600,
     held_out_shapes: Annotated[int, typer.Option(help="Shapes for calibration, and as many for the test.")] = 60,
@@ -138,7 +156,6 @@ def main(
     generator = torch.Generator().manual_seed(seed)
     train = collect(0, shapes, seed=seed, label="rendering training shapes", console=console)
     held = collect(HELD_OUT, held_out_shapes, seed=seed + 1, label="rendering calibration shapes", console=console)
-    test = collect(2 * HELD_OUT, held_out_shapes, seed=seed + 2, label="rendering test shapes", console=console)
     console.print(f"{len(train.windows)} training windows, {int(train.is_keypoint.sum())} of them keypoints")
     parameters = fit(train, steps=steps, batch=batch, generator=generator, console=console)
     scale, offset = platt(scores_of(parameters, held), held.is_keypoint)
@@ -148,18 +165,8 @@ def main(
         "scale": scale,
         "offset": offset,
     }
-    figures: dict[str, float | int] = {
-        "train_windows": len(train.windows),
-        "test_windows": len(test.windows),
-        "test_average_precision": round(average_precision(scores_of(parameters, test), test.is_keypoint), 4),
-    }
-    turned = torch.Generator().manual_seed(seed)
-    pairs = [
-        view_pair(FAMILIES[index % len(FAMILIES)], 2 * HELD_OUT + index, "view", generator=turned)
-        for index in range(held_out_shapes)
-    ]
-    found = repeatability({"detector": above_blank(as_detector(tensors)), **baselines()}, pairs)
-    figures |= {f"repeatability_{rival}": share for rival, share in found.items()}
+    figures = {"train_windows": len(train.windows)}
+    figures |= figures_of(tensors, held_out_shapes, seed=seed, console=console)
     out.mkdir(parents=True, exist_ok=True)
     register_weights(
         name,

@@ -1,0 +1,78 @@
+"""Measure detectors on families that no training has seen: how often each finds a point again.
+
+    python -m dr_kfs.training.evaluate_detector --split validation --weights ghh-shapes --weights ghh-repeatable
+    python -m dr_kfs.training.evaluate_detector --split test ...      # once, for the figures that are published
+
+Beside kornia's hand-made detectors; `repeatability.py` says what counts.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from dr_kfs.datasets.splits import TEST_FAMILIES, TEST_SEEDS, VALIDATION_FAMILIES, VALIDATION_SEEDS
+from dr_kfs.keypoints import GHHDetector
+from dr_kfs.keypoints.ghh import DEFAULT_DETECTOR
+from dr_kfs.training.repeatability import Change, ViewPair, above_blank, baselines, repeatability, view_pair
+
+HELD_OUT = {
+    "validation": (VALIDATION_FAMILIES, VALIDATION_SEEDS.start + 500),
+    "test": (TEST_FAMILIES, TEST_SEEDS.start + 500),
+}
+"""Families and first seed; shapes below are those of other figures."""
+CHANGES: dict[Change, str] = {
+    "view": "another view",
+    "triangles": "other triangles",
+    "export": "defects, triangles and view",
+}
+
+
+def held_out_pairs(split: str, change: Change, pairs: int, *, seed: int, console: Console) -> list[ViewPair]:
+    """Pairs of views of the split's families, in turn."""
+    families, first = HELD_OUT[split]
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        view_pair(families[index % len(families)], first + index, change, generator=generator)
+        for index in track(range(pairs), description=f"rendering {split} shapes", console=console)
+    ]
+
+
+def main(
+    weights: Annotated[list[str] | None, typer.Option(help="Names or files; repeat. The default's without.")] = None,
+    split: Annotated[str, typer.Option(help="validation, or test for the last run.")] = "validation",
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs of views of each kind.")] = 60,
+    count: Annotated[int, typer.Option(min=1, help="Points of an image, at most.")] = 40,
+    radius: Annotated[float, typer.Option(help="What counts as found again [px].")] = 3.0,
+    seed: Annotated[int, typer.Option(help="Of the cameras.")] = 0,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures.")] = None,
+) -> None:
+    """Print how often detectors find a point again on families that no training has seen."""
+    if split not in HELD_OUT:
+        raise typer.BadParameter(f"is one of {', '.join(HELD_OUT)}, not {split}", param_hint="--split")
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    detectors = {name: above_blank(GHHDetector(name)) for name in weights or [DEFAULT_DETECTOR]} | baselines()
+    found: dict[str, dict[str, float]] = {}
+    for change, title in CHANGES.items():
+        drawn = held_out_pairs(split, change, pairs, seed=seed, console=console)
+        found[title] = repeatability(detectors, drawn, count=count, radius=radius)
+    table = Table("detector", *found)
+    for name in detectors:
+        table.add_row(name, *(f"{shares[name]:.3f}" for shares in found.values()))
+    console.print(f"{pairs} pairs of {split} families, at most {count} points, {radius:g} px")
+    console.print(table)
+    if json_path is not None:
+        facts = {"split": split, "pairs": pairs, "count": count, "radius": radius, "seed": seed}
+        json_path.write_text(json.dumps({**facts, "repeatability": found}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,132 @@
+"""A differentiable repeatability: what share of a detector's expected keypoints another view has as well.
+
+A score map stands for random keypoints. A pixel is one if it is the maximum of the window around it (a softmax over the
+window's scores) and if it is among the `count` best of the image (a sigmoid above a threshold that gives so many in
+expectation). So the expectation follows what `repeatability` measures, and has a gradient.
+
+The idea of expected keypoints is DISK's (Tyszkiewicz et al., NeurIPS 2020), which draws them and scores the draws; here
+the expectation is in closed form, and the number of points is given, or the best detector would find none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from dr_kfs.rendering import Cameras
+from dr_kfs.training.repeatability import DEPTH_TOLERANCE
+from dr_kfs.training.view_geometry import ndc_to_pixels
+
+WINDOW = 9
+"""Side of the window in which a keypoint is the maximum [px]; that of `strongest_points`."""
+LARGEST_SCORE = 20.0
+"""Scores are clamped to this on both sides: their exponentials are summed."""
+BISECTIONS = 14
+
+
+@dataclass(frozen=True)
+class CarriedPixels:
+    """Where the surface at each pixel of one view lies in another."""
+
+    place: Float[Tensor, "K H W 2"]
+    """(x, y) in [-1, 1] as `grid_sample` has it, y down."""
+    seen: Float[Tensor, "K H W"]
+    """1 where the other view sees that point of the surface, else 0."""
+
+
+def is_surface(depth: Float[Tensor, "K H W"]) -> Bool[Tensor, "K H W"]:
+    """Where a view of the default rig's depths sees a surface, not the background."""
+    return depth < Cameras.far - DEPTH_TOLERANCE / 10.0
+
+
+def carried_pixels(
+    depth: tuple[Float[Tensor, "K H W"], Float[Tensor, "K H W"]], cameras: tuple[Cameras, Cameras]
+) -> CarriedPixels:
+    """All pixels of K first views carried to K second ones, with the depth test of `carried`.
+
+    Args:
+        depth: rendered, of the first and of the second views.
+        cameras: K of each.
+    """
+    first, second = cameras
+    near, there = (-torch.nn.functional.max_pool2d(-each, 3, stride=1, padding=1) for each in depth)
+    size = near.shape[-1]
+    half = float(torch.tan(torch.deg2rad(torch.tensor(first.fov / 2.0))))
+    centres = (2.0 * torch.arange(size, device=near.device) + 1.0) / size - 1.0
+    in_first = torch.stack([centres * half * near, -centres[:, None] * half * near, near], dim=-1)
+    world = torch.einsum("khwc,kcd->khwd", in_first - first.translation[:, None, None], first.rotation)
+    in_second = torch.einsum("khwd,kcd->khwc", world, second.rotation) + second.translation[:, None, None]
+    expected = in_second[..., 2]
+    ndc = in_second[..., :2] / (half * expected.unsqueeze(-1))
+    pixels = ndc_to_pixels(ndc, size)
+    column, row = pixels.round().long().clamp(0, size - 1).unbind(-1)
+    rendered = there.flatten(1).gather(1, (row * size + column).flatten(1)).view_as(expected)
+    inside = ((pixels >= 0) & (pixels <= size - 1)).all(-1)
+    seen = is_surface(near) & inside & ((rendered - expected).abs() < DEPTH_TOLERANCE)
+    return CarriedPixels(ndc * ndc.new_tensor([1.0, -1.0]), seen.float())
+
+
+def expected_keypoints(
+    score: Float[Tensor, "K H W"], near_surface: Bool[Tensor, "K H W"], count: int
+) -> Float[Tensor, "K H W"]:
+    """The probability of each pixel to be one of about `count` keypoints of its image.
+
+    Args:
+        score: of a detector.
+        near_surface: where keypoints may be; others neither count nor compete for the number.
+        count: expected number of an image.
+    """
+    mass = score.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
+    around = torch.nn.functional.avg_pool2d(mass, WINDOW, stride=1, padding=WINDOW // 2) * WINDOW**2
+    chosen = mass / around * near_surface
+    with torch.no_grad():
+        low = score.new_full((len(score), 1, 1), -LARGEST_SCORE)
+        high = -low
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2.0
+            many = (chosen * torch.sigmoid(score - middle)).sum((-2, -1), keepdim=True) > count
+            low, high = torch.where(many, middle, low), torch.where(many, high, middle)
+    return chosen * torch.sigmoid(score - (low + high) / 2.0)
+
+
+def expected_repeatability(
+    scores: tuple[Float[Tensor, "K H W"], Float[Tensor, "K H W"]],
+    near_surface: tuple[Bool[Tensor, "K H W"], Bool[Tensor, "K H W"]],
+    carried: tuple[CarriedPixels, CarriedPixels],
+    *,
+    count: int,
+    radius: float,
+) -> Float[Tensor, ""]:
+    """`sum_p P_a(p) R_b(p') / sum_p P_a(p)` over the pixels p that b sees, the mean of both directions and all pairs.
+
+    R_b is the expected number of b's keypoints within about `radius` of p', at most 1; p' is where p lies in b.
+
+    Args:
+        scores: of the K first and K second views.
+        near_surface: see `expected_keypoints`.
+        carried: pixels of the first views to the second ones, and back.
+        count: keypoints of an image.
+        radius: how near counts as found again [px]; nothing counts from `radius + 1` on.
+    """
+    points = [expected_keypoints(*each, count) for each in zip(scores, near_surface, strict=True)]
+    disc = _disc(radius, points[0].device)
+    padding = disc.shape[-1] // 2
+    shares = []
+    for here, there, to in ((0, 1, carried[0]), (1, 0, carried[1])):
+        around = torch.nn.functional.conv2d(points[there].unsqueeze(1), disc, padding=padding).clamp_max(1.0)
+        found = torch.nn.functional.grid_sample(around, to.place, align_corners=False).squeeze(1)
+        weight = points[here] * to.seen
+        # The small numbers count a pair without common surface as nothing.
+        shares.append(((weight * found).sum((-2, -1)) + 1e-3) / (weight.sum((-2, -1)) + 1e-2))
+    return torch.stack(shares).mean()
+
+
+def _disc(radius: float, device: torch.device) -> Float[Tensor, "1 1 D D"]:
+    """1 up to the radius, falling to 0 one pixel further out."""
+    reach = int(radius) + 1
+    step = torch.arange(-reach, reach + 1, device=device).float()
+    distance = (step[:, None].square() + step.square()).sqrt()
+    return (radius + 1.0 - distance).clamp(0.0, 1.0)[None, None]
