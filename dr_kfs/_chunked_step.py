@@ -49,6 +49,11 @@ class DescribedViews:
         """Some of the views."""
         return DescribedViews(self.descriptors[:, views], self.weights[:, views])
 
+    def joined(self, other: DescribedViews) -> DescribedViews:
+        """Both batches as one."""
+        descriptors = torch.cat([self.descriptors, other.descriptors])
+        return DescribedViews(descriptors, torch.cat([self.weights, other.weights]))
+
     def leaves(self) -> DescribedViews:
         """Itself: a code has no history."""
         return self
@@ -78,7 +83,7 @@ class ChunkedStep:
             return _FusedStep.apply(self, ours, theirs, *tensors)  # type: ignore[no-any-return]
         chunks = []
         for items in self.shape_chunks(len(ours)):
-            a, b = ours[items], theirs[items] if len(theirs) == len(ours) else theirs
+            a, b = (_some(side, items, len(ours)) for side in (ours, theirs))
             parts = [self.judge(*look) for seen in self.seen(a, b) for look in self.runs(seen)]
             chunks.append(torch.stack(parts).sum(0))
         total = torch.cat(chunks)
@@ -93,7 +98,7 @@ class ChunkedStep:
         for items in self.shape_chunks(len(ours)):
             pair, leaves, places = [], [], iter(zip(wanted, gradients, strict=True))
             for side in (ours, theirs):
-                chosen = side[items] if len(side) == len(ours) else side
+                chosen = _some(side, items, len(ours))
                 constants = []
                 # Not strict: each side takes from `places` what it has tensors for, and leaves the rest.
                 for tensor, (needed, found) in zip(side_tensors(chosen), places, strict=False):
@@ -140,6 +145,11 @@ class ChunkedStep:
         count = (first.images if isinstance(first, SeenViews) else first.weights).shape[1]
         for start in range(0, count, self.plan.described):
             yield [look.part(slice(start, start + self.plan.described)) for look in seen]
+
+
+def _some(side: Side, items: slice, count: int) -> Side:
+    """Those items of a side that has `count`; one that serves all has others, and a choice of all is none."""
+    return side if len(side) != count or items == slice(0, count) else side[items]
 
 
 def _seen_tensors(looks: Iterable[Look]) -> list[Tensor]:

@@ -1,9 +1,10 @@
-"""Small tensors that never change."""
+"""Small tensors that never change, and what is kept as long as others do not."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -17,6 +18,24 @@ Made = TypeVar("Made")
 def may_be_kept() -> bool:
     """Whether a tensor that is made now may serve later calls: not one of a graph, nor of a mode that makes fakes."""
     return not torch.compiler.is_compiling() and not is_in_torch_dispatch_mode()
+
+
+class TensorVersions:
+    """Which tensors something was made from, and how often each had been changed in place by then."""
+
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
+        self.tensors = tuple(tensors)
+        self.counts = tuple(map(_changes, self.tensors))
+
+    def hold(self, tensors: Iterable[Tensor]) -> bool:
+        """Whether these are the same tensors (`Module.to` puts others in their place), and unchanged."""
+        now = tuple(tensors)
+        same = len(now) == len(self.tensors) and all(map(operator.is_, now, self.tensors))
+        return same and tuple(map(_changes, now)) == self.counts
+
+
+def _changes(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version  # an inference tensor counts nothing
 
 
 def made_once(count: int) -> Callable[[Callable[Arguments, Made]], Callable[Arguments, Made]]:

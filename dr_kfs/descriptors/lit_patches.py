@@ -8,12 +8,41 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dr_kfs._constants import TensorVersions, may_be_kept
+from dr_kfs._frozen_buffers import FrozenBuffers
+
 CPU_BATCH = 32
 """Patches that a CPU describes at a time: more are not faster, and these stay in its cache."""
 _MULTIPLE = 8
 """The last of them are filled up to a multiple of this with blank ones. Batches of few different sizes take the same
 memory again and again, and the convolutions are prepared once for each; a size for every view would leave holes in the
 heap that grow with the views (measured: 285 MB for 25 views, now 137 MB, and 141 MB for 100)."""
+
+
+class BlankPatch:
+    """The descriptor of a blank patch: computed once for a step, or for all of them while its network is frozen."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[object, TensorVersions, Tensor] | None = None
+
+    def start_step(self, descriptor: nn.Module) -> None:
+        """Forget what another kind of network than a frozen one gave: it may have learned since."""
+        if not (isinstance(descriptor, FrozenBuffers) and may_be_kept()):
+            self._kept = None
+
+    def described(self, descriptor: nn.Module, like: Float[Tensor, "*batch S S"]) -> Float[Tensor, "1 D"]:
+        """By this network, in the precision of its results; patches are `like` these."""
+        key, buffers = (type(descriptor), like.shape[-2:], like.dtype, like.device), tuple(descriptor.buffers())
+        if self._kept is None or self._kept[0] != key or not self._kept[1].hold(buffers):
+            with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
+                blank = descriptor(torch.zeros(1, *like.shape[-2:], dtype=like.dtype, device=like.device))
+            blank = blank.to(torch.promote_types(like.dtype, torch.float32))
+            self._kept = key, TensorVersions(buffers), blank
+        return self._kept[2]
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without what can be made again."""
+        return {"_kept": None}
 
 
 def describe_lit_patches(
@@ -36,7 +65,7 @@ def describe_lit_patches(
         return descriptors
     # A GPU takes all at once: its allocator rounds sizes itself.
     batches = lit.split(CPU_BATCH) if patches.device.type == "cpu" else (lit,)
-    described = [_describe_filled(descriptor, patches[batch]) for batch in batches]
+    described = [_describe_filled(descriptor, patches.index_select(0, batch)) for batch in batches]
     return descriptors.index_copy(0, lit, torch.cat(described).to(descriptors.dtype))
 
 

@@ -52,4 +52,4 @@ def normalize_patches(
     variance = (patches - mean).square().mean((-2, -1), keepdim=True)
     # sqrt has an infinite slope at 0; a shift of (floor / 100)^2 bounds it and is invisible beside the floor.
     tiny = 1e-2 * floor
-    return (patches - mean) / ((variance + tiny * tiny).sqrt() - tiny + floor)
+    return (patches - mean) / ((variance + tiny * tiny).sqrt() + (floor - tiny))

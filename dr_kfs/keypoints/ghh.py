@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import is_not
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dr_kfs._constants import constant
+from dr_kfs._constants import TensorVersions, constant
 from dr_kfs._frozen_buffers import FrozenBuffers
 from dr_kfs.weights import load_weights, weights_fingerprint
 
@@ -153,7 +152,7 @@ class GHHDetector(FrozenBuffers):
     def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
         """PoI maps in [0, 1), of the size of the images."""
         scale, offset = self.scale.to(images.dtype), self.offset.to(images.dtype)
-        return calibrated_poi(self.response(images), self._prepared(images).blank, scale, offset)
+        return calibrated_poi(self.response(images), self._prepared(images).floor, scale, offset)
 
     def response(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
         """`f(I)` of Eq. 1, before the calibration, which makes large ones equal in float32."""
@@ -164,15 +163,15 @@ class GHHDetector(FrozenBuffers):
     def _prepared(self, images: Tensor) -> _Prepared:
         """What depends on the weights and the size of the images alone, kept for the last sizes."""
         size = (images.shape[-2], images.shape[-1])
-        buffers = (self.filters, self.biases)
-        # `to` replaces the buffers on another device; `_version` counts changes in place.
-        versions = tuple(-1 if buffer.is_inference() else buffer._version for buffer in buffers)
+        buffers = (self.filters, self.biases, self.scale, self.offset)
         kept, key = self._kept, (size, images.dtype)
         prepared = kept.get(key)
-        if prepared is None or prepared.versions != versions or any(map(is_not, prepared.buffers, buffers)):
+        if prepared is None or not prepared.weights.hold(buffers):
             with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
-                filters, biases = (buffer.to(images.dtype) for buffer in buffers)
-                prepared = _Prepared(filter_spectrum(filters, size), blank_response(biases), buffers, versions)
+                filters, biases, scale, offset = (buffer.to(images.dtype) for buffer in buffers)
+                blank = blank_response(biases)
+                floor = torch.sigmoid(scale * blank + offset)
+                prepared = _Prepared(filter_spectrum(filters, size), blank, floor, TensorVersions(buffers))
             self._kept = {**(kept if len(kept) < _KEPT_SIZES else {}), key: prepared}
         return prepared
 
@@ -193,15 +192,14 @@ class _Prepared:
     """`filter_spectrum` of its filters."""
     blank: Float[Tensor, ""]
     """`f` of a black image."""
-    buffers: tuple[Tensor, Tensor]
-    """Filters and biases that these were made from,"""
-    versions: tuple[int, ...]
-    """and how often they had been changed in place."""
+    floor: Float[Tensor, ""]
+    """Its probability."""
+    weights: TensorVersions
+    """What these were made from."""
 
 
 def calibrated_poi(
-    response: Float[Tensor, "*batch"], blank: Float[Tensor, ""], scale: Tensor, offset: Tensor
+    response: Float[Tensor, "*batch"], floor: Float[Tensor, ""], scale: Tensor, offset: Tensor
 ) -> Float[Tensor, "*batch"]:
-    """Scores to probabilities, 0 on a blank image, whose score is `blank`; see `GHHDetector`."""
-    floor = torch.sigmoid(scale * blank + offset)
+    """Scores to probabilities, 0 where they are `floor`, that of a blank image; see `GHHDetector`."""
     return (torch.sigmoid(scale * response + offset) - floor).clamp_min(0.0) / (1.0 - floor)

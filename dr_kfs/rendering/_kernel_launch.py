@@ -52,10 +52,13 @@ def launch_tasks(
 
 
 def warp_arguments(values: Sequence[Any]) -> list[Any]:
-    """Tensors as Warp's arrays of the same memory, everything else as it is."""
+    """Tensors as Warp's descriptions of the same memory, everything else as it is.
+
+    They do not keep the memory: the caller's tensors must outlive the launch.
+    """
     import warp as wp
 
-    return [wp.from_torch(x, requires_grad=False) if isinstance(x, Tensor) else x for x in values]
+    return [wp.from_torch(x, requires_grad=False, return_ctype=True) if isinstance(x, Tensor) else x for x in values]
 
 
 _compiled: set[Any] = set()

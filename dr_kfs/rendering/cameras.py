@@ -127,11 +127,13 @@ class Cameras:
         `clip` instead, so that no value or gradient is infinite. The rasterizer drops their faces.
         """
         # Written out: a product of matrices rounds differently with the number of threads, and under autocast.
-        x, y, z = self.rotation.unsqueeze(1).unbind(-1)
-        in_camera = x * points[:, :1] + y * points[:, 1:2] + z * points[:, 2:] + self.translation.unsqueeze(1)
-        depth = in_camera[..., 2:]
-        scale = 1.0 / (depth.clamp_min(self.clip) * math.tan(math.radians(self.fov) / 2.0))
-        return torch.cat([in_camera[..., :2] * scale, depth], dim=-1)
+        axes, along = self.rotation.unsqueeze(1).unbind(-1), points.unsqueeze(-1).unbind(1)
+        in_camera = self.translation.unsqueeze(1)
+        for axis, coordinate in zip(axes, along, strict=True):
+            in_camera = torch.addcmul(in_camera, axis, coordinate)
+        aside, depth = in_camera.split([2, 1], dim=-1)
+        scale = depth.clamp_min(self.clip).mul(math.tan(math.radians(self.fov) / 2.0)).reciprocal()
+        return torch.cat([aside * scale, depth], dim=-1)
 
     def settings(self) -> dict[str, object]:
         """What makes two rigs the same, as plain JSON-able numbers (rounded to 1e-6)."""

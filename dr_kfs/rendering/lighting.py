@@ -47,8 +47,9 @@ class Lighting:
 
     def cosine(self, normals: Float[Tensor, "*shape 3"]) -> Float[Tensor, "*shape"]:
         """Of the angle between unit normals and the direction to the light."""
-        light = constant(tuple(self.direction), normals.dtype, normals.device)
-        return normals @ torch.nn.functional.normalize(light, dim=0)
+        length = math.hypot(*self.direction)
+        light = constant(tuple(part / length for part in self.direction), normals.dtype, normals.device)
+        return normals @ light
 
     def shade(self, cosine: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """`ambient + diffuse max(0, cosine)`."""
@@ -76,9 +77,11 @@ def shade_faces(
         lighting: the light.
         shading: `"flat"` or `"smooth"` normals.
     """
-    corners = vertices[faces]
+    # `vertices[faces]`, by a gather whose gradient is a plain sum.
+    corners = vertices.index_select(0, faces.flatten()).view(-1, 3, 3)
+    first, second, third = corners.unbind(1)
     # Twice the area times the unit normal: the natural weight for averaging at the vertices.
-    area_normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    area_normal = torch.linalg.cross(second - first, third - first)
     # On which side of the face's plane the camera is. The sign is piecewise constant: it has no gradient to lose.
     plane = area_normal.detach()
     to_eye = eye @ plane.T - (plane * corners.detach().mean(1)).sum(-1)
