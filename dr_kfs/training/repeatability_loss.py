@@ -69,19 +69,14 @@ def carried_pixels(
     return CarriedPixels(ndc * ndc.new_tensor([1.0, -1.0]), seen.float())
 
 
-def expected_keypoints(
-    score: Float[Tensor, "K H W"], near_surface: Bool[Tensor, "K H W"], count: int
-) -> Float[Tensor, "K H W"]:
+def expected_keypoints(score: Float[Tensor, "K H W"], count: int) -> Float[Tensor, "K H W"]:
     """The probability of each pixel to be one of about `count` keypoints of its image.
 
-    Args:
-        score: of a detector.
-        near_surface: where keypoints may be; others neither count nor compete for the number.
-        count: expected number of an image.
+    The background counts: what a detector sees there takes the place of points that could be found again.
     """
     mass = score.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
     around = torch.nn.functional.avg_pool2d(mass, WINDOW, stride=1, padding=WINDOW // 2) * WINDOW**2
-    chosen = mass / around * near_surface
+    chosen = mass / around
     with torch.no_grad():
         low = score.new_full((len(score), 1, 1), -LARGEST_SCORE)
         high = -low
@@ -94,7 +89,6 @@ def expected_keypoints(
 
 def expected_repeatability(
     scores: tuple[Float[Tensor, "K H W"], Float[Tensor, "K H W"]],
-    near_surface: tuple[Bool[Tensor, "K H W"], Bool[Tensor, "K H W"]],
     carried: tuple[CarriedPixels, CarriedPixels],
     *,
     count: int,
@@ -106,12 +100,11 @@ def expected_repeatability(
 
     Args:
         scores: of the K first and K second views.
-        near_surface: see `expected_keypoints`.
         carried: pixels of the first views to the second ones, and back.
         count: keypoints of an image.
         radius: how near counts as found again [px]; nothing counts from `radius + 1` on.
     """
-    points = [expected_keypoints(*each, count) for each in zip(scores, near_surface, strict=True)]
+    points = [expected_keypoints(score, count) for score in scores]
     disc = _disc(radius, points[0].device)
     padding = disc.shape[-1] // 2
     shares = []

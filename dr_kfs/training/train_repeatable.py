@@ -28,7 +28,7 @@ from dr_kfs.keypoints.ghh import ghh_response
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.detector_data import FIELD
 from dr_kfs.training.repeatability import Response, baselines
-from dr_kfs.training.repeatability_loss import CarriedPixels, carried_pixels, expected_repeatability, is_surface
+from dr_kfs.training.repeatability_loss import CarriedPixels, carried_pixels, expected_repeatability
 from dr_kfs.training.train_detector import HELD_OUT, GHHParameters, figures_of, platt, scores_of
 from dr_kfs.training.train_detector import collect as collect_windows
 from dr_kfs.training.view_groups import SAME_CAMERA, ViewGroups, camera_of, collect, depth_of
@@ -42,8 +42,6 @@ HARRIS_SHARE = 0.2
 """Of the steps: so long the response of Harris is learned."""
 COUNTS = (10, 60)
 """Keypoints of an image, drawn for every step."""
-RIM = 4
-"""Keypoints may lie so far outside of the surface [px]."""
 
 
 class GHHNetwork(nn.Module):
@@ -66,7 +64,6 @@ class Pairs:
     """Pairs of views, and where each pixel of one lies in the other."""
 
     images: tuple[Tensor, Tensor]
-    near_surface: tuple[Tensor, Tensor]
     carried: tuple[CarriedPixels, CarriedPixels]
 
     @classmethod
@@ -87,20 +84,16 @@ class Pairs:
         depth = depth_of(groups, shapes, chosen[0]), depth_of(groups, shapes, chosen[1])
         cameras = camera_of(groups, shapes, chosen[0]), camera_of(groups, shapes, chosen[1])
         images = [groups.images[shapes, view].float() / 255.0 for view in chosen]
-        size = 2 * RIM + 1
-        near = [nn.functional.max_pool2d(is_surface(each).float(), size, 1, RIM) > 0 for each in depth]
         return cls(
             (images[0], images[1]),
-            (near[0], near[1]),
             (carried_pixels(depth, cameras), carried_pixels((depth[1], depth[0]), (cameras[1], cameras[0]))),
         )
 
     def shrunk(self) -> Pairs:
         """At half the size: images averaged, all else thinned."""
         images = [nn.functional.avg_pool2d(each, 2) for each in self.images]
-        near = [each[:, ::2, ::2] for each in self.near_surface]
         carried = [CarriedPixels(each.place[:, ::2, ::2], each.seen[:, ::2, ::2]) for each in self.carried]
-        return Pairs((images[0], images[1]), (near[0], near[1]), (carried[0], carried[1]))
+        return Pairs((images[0], images[1]), (carried[0], carried[1]))
 
 
 def harris_target(images: Tensor, harris: Response) -> Tensor:
@@ -150,7 +143,7 @@ def fit(
         else:
             scores = turned(network, images[0], turns, mirror), turned(network, images[1], turns, mirror)
             count = chance.randint(*COUNTS)
-            share = expected_repeatability(scores, drawn.near_surface, drawn.carried, count=count, radius=radius)
+            share = expected_repeatability(scores, drawn.carried, count=count, radius=radius)
             loss = 1e-4 * (scores[0].square().mean() + scores[1].square().mean()) - share
         optimizer.zero_grad()
         loss.backward()
@@ -186,7 +179,7 @@ def main(
     groups: Annotated[int, typer.Option(min=2, help="N, the hinges that are added and subtracted.")] = 16,
     members: Annotated[int, typer.Option(min=1, help="M, the filters of a hinge.")] = 4,
     side: Annotated[int, typer.Option(min=3, max=FIELD, help="Of the filters [px], odd.")] = 17,
-    radius: Annotated[float, typer.Option(help="What counts as found again [px].")] = 1.5,
+    radius: Annotated[float, typer.Option(help="What counts as found again [px].")] = 2.0,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of views per step.")] = PAIRS,
     seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
     name: Annotated[str, typer.Option(help="Name in the registry.")] = "ghh-repeatable",
