@@ -21,6 +21,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.progress import track
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
@@ -40,8 +41,12 @@ SHRUNK_SHARE = 0.3
 SAME_CAMERA_SHARE = 0.25
 HARRIS_SHARE = 0.2
 """Of the steps: so long the response of Harris is learned."""
-COUNTS = (10, 60)
-"""Keypoints of an image, drawn for every step."""
+COUNTS = (5, 40)
+"""Keypoints of an image, among what the other view sees; drawn for every step."""
+BACKGROUND_WEIGHT = 0.03
+"""Of keypoints on the background."""
+SIZE_WEIGHT = 1e-4
+"""Of squared scores, or they would grow without end."""
 
 
 class GHHNetwork(nn.Module):
@@ -53,6 +58,19 @@ class GHHNetwork(nn.Module):
         window = torch.exp(-(place[:, None].square() + place.square()) / (2.0 * (side / 4.5) ** 2))
         self.filters = nn.Parameter(0.15 * torch.randn(groups, members, side, side) * window)
         self.biases = nn.Parameter(torch.zeros(groups, members))
+
+    def take(self, weights: dict[str, Tensor]) -> None:
+        """Start from a detector's weights.
+
+        Raises:
+            ValueError: they are of other sizes.
+        """
+        if weights["filters"].shape != self.filters.shape:
+            sizes = tuple(weights["filters"].shape), tuple(self.filters.shape)
+            raise ValueError(f"--start has filters of {sizes[0]}, --groups, --members and --side say {sizes[1]}.")
+        with torch.no_grad():
+            self.filters.copy_(weights["filters"])
+            self.biases.copy_(weights["biases"])
 
     def forward(self, images: Tensor) -> Tensor:
         """`f(I)`."""
@@ -92,8 +110,7 @@ class Pairs:
     def shrunk(self) -> Pairs:
         """At half the size: images averaged, all else thinned."""
         images = [nn.functional.avg_pool2d(each, 2) for each in self.images]
-        carried = [CarriedPixels(each.place[:, ::2, ::2], each.seen[:, ::2, ::2]) for each in self.carried]
-        return Pairs((images[0], images[1]), (carried[0], carried[1]))
+        return Pairs((images[0], images[1]), (self.carried[0].thinned(), self.carried[1].thinned()))
 
 
 def harris_target(images: Tensor, harris: Response) -> Tensor:
@@ -113,6 +130,7 @@ def fit(
     groups: ViewGroups,
     *,
     steps: int,
+    harris_steps: int,
     rate: float,
     radius: float,
     pairs: int = PAIRS,
@@ -121,7 +139,7 @@ def fit(
     log: Path | None,
     console: Console,
 ) -> None:
-    """AdamW with a one-cycle schedule, in place; first towards Harris, then towards repeatability."""
+    """AdamW with a one-cycle schedule, in place; the first steps towards Harris, the others towards repeatability."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.03)
     state = TrainingState(network, optimizer, schedule, checkpoint)
@@ -136,18 +154,19 @@ def fit(
         drawn = drawn.shrunk() if shrink else drawn
         contrast = (0.6 + 0.4 * torch.rand(len(drawn.images[0]), 1, 1, generator=draws)).to(groups.images.device)
         images = [each * contrast for each in drawn.images]
-        if step < HARRIS_SHARE * steps:
+        if step < harris_steps:
             target = harris_target(images[0], harris)
             near_corners = 1.0 + 4.0 * (target > -4.0 + 0.01 / 0.006)
             loss = ((turned(network, images[0], turns, mirror) - target).square() * near_corners).mean()
         else:
             scores = turned(network, images[0], turns, mirror), turned(network, images[1], turns, mirror)
             count = chance.randint(*COUNTS)
-            share = expected_repeatability(scores, drawn.carried, count=count, radius=radius)
-            loss = 1e-4 * (scores[0].square().mean() + scores[1].square().mean()) - share
+            share, astray = expected_repeatability(scores, drawn.carried, count=count, radius=radius)
+            size = scores[0].square().mean() + scores[1].square().mean()
+            loss = BACKGROUND_WEIGHT * astray + SIZE_WEIGHT * size - share
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 10.0 if step < HARRIS_SHARE * steps else 1.0)
+        nn.utils.clip_grad_norm_(network.parameters(), 10.0 if step < harris_steps else 1.0)
         optimizer.step()
         schedule.step()
         recent.append(loss.detach())
@@ -182,6 +201,7 @@ def main(
     radius: Annotated[float, typer.Option(help="What counts as found again [px].")] = 2.0,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of views per step.")] = PAIRS,
     seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
+    start: Annotated[Path | None, typer.Option(help="Weights to go on from, not from Harris's response.")] = None,
     name: Annotated[str, typer.Option(help="Name in the registry.")] = "ghh-repeatable",
     out: Annotated[Path, typer.Option(help="Folder of the weights.")] = Path("weights"),
     views: Annotated[Path, typer.Option(help="Folder that keeps the rendered shapes.")] = Path("outputs/groups"),
@@ -192,14 +212,20 @@ def main(
     """Train a GHH detector on repeatability, calibrate it, measure it on held-out shapes, and register it."""
     if side % 2 == 0:
         raise typer.BadParameter(f"must be odd, got {side}", param_hint="--side")
+    if start is not None and not start.is_file():
+        raise typer.BadParameter(f"no such file: {start}", param_hint="--start")
     console = Console()
     data = ViewGroups.load(collect(range(shapes), views, console=console)).to(device)
     torch.manual_seed(seed)
-    network = GHHNetwork(groups, members, side).to(device)
+    network = GHHNetwork(groups, members, side)
+    if start is not None:
+        network.take(load_file(start))
+    network.to(device)
     fit(
         network,
         data,
         steps=steps,
+        harris_steps=round(HARRIS_SHARE * steps) if start is None else 0,
         rate=rate,
         radius=radius,
         pairs=pairs,
@@ -221,7 +247,7 @@ def main(
         data=f"five views each of {shapes} procedural shapes ({', '.join(TRAIN_FAMILIES)})",
         command=f"python -m dr_kfs.training.train_repeatable --shapes {shapes} --held-out-shapes {held_out_shapes} "
         f"--steps {steps} --rate {rate} --groups {groups} --members {members} --side {side} --radius {radius} "
-        f"--pairs {pairs} --seed {seed} --name {name}",
+        f"--pairs {pairs} --seed {seed} " + (f"--start {start} " if start is not None else "") + f"--name {name}",
         seed=seed,
         figures=figures,
     )

@@ -1,10 +1,12 @@
 """Training on repeatability: groups of views, carried pixels, the expectation that is maximised, a few steps."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from dr_kfs import GHHDetector
@@ -41,9 +43,9 @@ def two(cameras: Cameras) -> tuple[Cameras, Cameras]:
     return cameras[[0]], cameras[[1]]
 
 
-def dots(*pixels, strength=12.0):
+def dots(*pixels, strength=12.0, elsewhere=-12.0):
     """A score that is high at some (column, row)."""
-    score = torch.full((1, SIZE, SIZE), -12.0)
+    score = torch.full((1, SIZE, SIZE), elsewhere)
     for column, row in pixels:
         score[0, row, column] = strength
     return score
@@ -58,7 +60,7 @@ def plate():
 
 def repeated(first, second, *, count=2, radius=1.5):
     to = plate()
-    return expected_repeatability((first, second), (to, to), count=count, radius=radius)
+    return expected_repeatability((first, second), (to, to), count=count, radius=radius)[0]
 
 
 class TestViewGroups:
@@ -109,14 +111,20 @@ class TestCarriedPixels:
     def test_the_background_is_nowhere(self):
         camera = hemisphere_rig()[[0]]
         depth = torch.full((1, SIZE, SIZE), camera.far)
-        assert carried_pixels((depth, depth), (camera, camera)).seen.sum() == 0
+        found = carried_pixels((depth, depth), (camera, camera))
+        assert found.seen.sum() == 0
+        assert found.background.min() == 1
+        assert found.thinned().place.shape == (1, SIZE // 2, SIZE // 2, 2)
 
 
 class TestExpectation:
     def test_gives_the_number_asked_for(self):
         score = torch.randn(3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 4
-        points = expected_keypoints(score, 9)
-        torch.testing.assert_close(points.sum((-2, -1)), torch.full((3,), 9.0), rtol=1e-2, atol=0)
+        where = torch.ones(3, SIZE, SIZE)
+        where[1, :, 32:] = 0
+        points = expected_keypoints(score, where, 9)
+        torch.testing.assert_close((points * where).sum((-2, -1)), torch.full((3,), 9.0), rtol=1e-2, atol=0)
+        assert points[1, :, 32:].sum() > 3  # there the threshold is the same
 
     @pytest.mark.parametrize(("moved", "expected"), [(0, 1.0), (1, 1.0), (4, 0.5)])
     def test_is_the_share_that_is_found_again(self, moved, expected):
@@ -129,19 +137,30 @@ class TestExpectation:
         assert repeated(line, line, count=7) < 0.6 < repeated(corner, corner, count=1)
 
     def test_its_gradient_moves_points_towards_each_other(self):
-        first, second = dots((10, 10), (40, 40), strength=3.0), dots((10, 10), (30, 40), strength=3.0)
+        faint = {"strength": 1.5, "elsewhere": -0.5}
+        first, second = dots((10, 10), (40, 40), **faint), dots((10, 10), (30, 40), **faint)
         first.requires_grad_()
         (gradient,) = torch.autograd.grad(repeated(first, second), first)
         assert gradient[0, 10, 10] > 0 > gradient[0, 40, 40]
 
     def test_nothing_in_common_is_a_number(self):
         to = plate()
-        hidden = type(to)(to.place, torch.zeros_like(to.seen))
+        hidden = replace(to, seen=torch.zeros_like(to.seen))
         score = dots((10, 10)).requires_grad_()
-        share = expected_repeatability((score, score), (hidden, hidden), count=2, radius=1.5)
+        share, _ = expected_repeatability((score, score), (hidden, hidden), count=2, radius=1.5)
         (gradient,) = torch.autograd.grad(share, score)
         assert torch.isfinite(share)
         assert torch.isfinite(gradient).all()
+
+    def test_points_on_the_background_are_counted(self):
+        half = torch.zeros(1, SIZE, SIZE)
+        half[..., :32] = 1
+        to = replace(plate(), seen=half, background=1 - half)
+        on, off = dots((10, 10), (20, 40)), dots((10, 10), (20, 40), (50, 10), (50, 40))
+        for score, expected in ((on, 0.0), (off, 1.0)):
+            share, astray = expected_repeatability((score, score), (to, to), count=2, radius=1.5)
+            assert share.item() == pytest.approx(1.0, abs=0.02)
+            assert astray.item() == pytest.approx(expected, abs=0.1)
 
 
 def command(module, *arguments):
@@ -168,7 +187,12 @@ class TestCommand:
         assert "--side 9" in entry["command"]
         assert {"repeatability_detector", "repeatability_harris"} <= set(entry["figures"])
         assert json.loads((tmp_path / "curve.jsonl").read_text())["step"] == 10
-        detector = GHHDetector(str(tmp_path / "ghh-repeatable.safetensors"))
+        path = str(tmp_path / "ghh-repeatable.safetensors")
+        again = ["--start", path, "--name", "ghh-again", "--steps", "1", "--rate", "1e-9"]
+        command(train_repeatable, *small, *where, *again)
+        weights = [load_file(tmp_path / f"{name}.safetensors")["filters"] for name in ("ghh-repeatable", "ghh-again")]
+        torch.testing.assert_close(weights[0], weights[1], atol=1e-6, rtol=0)  # not Harris again
+        detector = GHHDetector(path)
         assert detector.filters.shape == (2, 2, 9, 9)
         assert detector(torch.zeros(1, 32, 32)).sum() == 0
 
