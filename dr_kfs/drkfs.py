@@ -324,7 +324,7 @@ class DRKFSLoss(nn.Module):
         return sides_in_one_frame(predicted, target, normalization=self.normalize, settings=self.code_settings())
 
     def _chunked_step(self, ours: Side, theirs: Side, views: list[int]) -> ChunkedStep:
-        self._blank.start_step(self.descriptor)
+        self._blank.start_step()
         return ChunkedStep(self._see, self._judge, self._plan(ours, theirs), views)
 
     def _drawn_views(self) -> list[int]:

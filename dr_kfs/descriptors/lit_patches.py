@@ -23,26 +23,39 @@ class BlankPatch:
     """The descriptor of a blank patch: computed once for a step, or for all of them while its network is frozen."""
 
     def __init__(self) -> None:
-        self._kept: tuple[object, TensorVersions, Tensor] | None = None
+        self._kept: tuple[object, TensorVersions | None, Tensor] | None = None
 
-    def start_step(self, descriptor: nn.Module) -> None:
-        """Forget what another kind of network than a frozen one gave: it may have learned since."""
-        if not (isinstance(descriptor, FrozenBuffers) and may_be_kept()):
+    def start_step(self) -> None:
+        """Forget what a network gave that may have learned since."""
+        if self._kept is not None and self._kept[1] is None:
             self._kept = None
 
-    def described(self, descriptor: nn.Module, like: Float[Tensor, "*batch S S"]) -> Float[Tensor, "1 D"]:
+    def described(
+        self, descriptor: Callable[[Tensor], Tensor], like: Float[Tensor, "*batch S S"]
+    ) -> Float[Tensor, "1 D"]:
         """By this network, in the precision of its results; patches are `like` these."""
-        key, buffers = (type(descriptor), like.shape[-2:], like.dtype, like.device), tuple(descriptor.buffers())
-        if self._kept is None or self._kept[0] != key or not self._kept[1].hold(buffers):
-            with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
-                blank = descriptor(torch.zeros(1, *like.shape[-2:], dtype=like.dtype, device=like.device))
-            blank = blank.to(torch.promote_types(like.dtype, torch.float32))
-            self._kept = key, TensorVersions(buffers), blank
-        return self._kept[2]
+        key = (descriptor, like.shape[-2:], like.dtype, like.device)
+        kept = self._kept
+        if kept is not None and kept[0] == key and (kept[1] is None or kept[1].hold(_frozen_tensors(descriptor) or ())):
+            return kept[2]
+        with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
+            blank = descriptor(torch.zeros(1, *like.shape[-2:], dtype=like.dtype, device=like.device))
+        blank = blank.to(torch.promote_types(like.dtype, torch.float32))
+        if may_be_kept():
+            frozen = _frozen_tensors(descriptor)
+            self._kept = key, None if frozen is None else TensorVersions(frozen), blank
+        return blank
 
     def __getstate__(self) -> dict[str, object]:
         """Without what can be made again."""
         return {"_kept": None}
+
+
+def _frozen_tensors(descriptor: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...] | None:
+    """All that a frozen network depends on; None for another."""
+    if not isinstance(descriptor, FrozenBuffers) or next(descriptor.parameters(), None) is not None:
+        return None
+    return tuple(descriptor.buffers())
 
 
 def describe_lit_patches(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dr_kfs._constants import TensorVersions, constant
+from dr_kfs._constants import TensorVersions, constant, may_be_kept
 from dr_kfs._frozen_buffers import FrozenBuffers
 from dr_kfs.weights import load_weights, weights_fingerprint
 
@@ -172,7 +172,8 @@ class GHHDetector(FrozenBuffers):
                 blank = blank_response(biases)
                 floor = torch.sigmoid(scale * blank + offset)
                 prepared = _Prepared(filter_spectrum(filters, size), blank, floor, TensorVersions(buffers))
-            self._kept = {**(kept if len(kept) < _KEPT_SIZES else {}), key: prepared}
+            if may_be_kept():
+                self._kept = {**(kept if len(kept) < _KEPT_SIZES else {}), key: prepared}
         return prepared
 
     def __getstate__(self) -> dict[str, object]:

@@ -52,10 +52,7 @@ def launch_tasks(
 
 
 def warp_arguments(values: Sequence[Any]) -> list[Any]:
-    """Tensors as Warp's descriptions of the same memory, everything else as it is.
-
-    They do not keep the memory: the caller's tensors must outlive the launch.
-    """
+    """Tensors as Warp's descriptions of the same memory, everything else as it is."""
     import warp as wp
 
     return [wp.from_torch(x, requires_grad=False, return_ctype=True) if isinstance(x, Tensor) else x for x in values]

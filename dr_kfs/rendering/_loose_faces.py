@@ -20,15 +20,15 @@ def counts_by_view(cameras: int, face_offsets: list[int]) -> list[int]:
 
 def by_view(values: Float[Tensor, "V F ..."], face_offsets: list[int]) -> Float[Tensor, "R ..."]:
     """The rows of every view, one view after the other."""
-    if len(face_offsets) == 2:
-        return values.flatten(0, 1)
-    return torch.cat([values[:, start:stop].flatten(0, 1) for start, stop in pairwise(face_offsets)])
+    parts = [values[:, start:stop].flatten(0, 1) for start, stop in pairwise(face_offsets)]
+    return torch.cat(parts) if len(parts) > 1 else values.flatten(0, 1)
 
 
 def by_camera(rows: Float[Tensor, "R ..."], cameras: int, face_offsets: list[int]) -> Float[Tensor, "V F ..."]:
     """The inverse of `by_view`."""
-    parts = rows.split([cameras * (stop - start) for start, stop in pairwise(face_offsets)])
-    parts = [part.unflatten(0, (cameras, len(part) // cameras)) for part in parts]
+    counts = [stop - start for start, stop in pairwise(face_offsets)] or [0]
+    split = rows.split([cameras * count for count in counts])
+    parts = [part.unflatten(0, (cameras, count)) for part, count in zip(split, counts, strict=True)]
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
@@ -52,5 +52,5 @@ def mesh_gradients(
     """From the gradients of what `loose_faces` returned to those of corners and shade."""
     of_corners = by_camera(grad_ndc, len(corners), face_offsets).flatten(1, 2)
     of_shade = by_camera(grad_shade, len(corners), face_offsets)
-    total = torch.zeros_like(corners).index_add_(1, faces.flatten(), of_corners)
+    total = corners.new_zeros(corners.shape).index_add_(1, faces.flatten(), of_corners)
     return total, of_shade if shade.shape[2] == 3 else of_shade.sum(2, keepdim=True)

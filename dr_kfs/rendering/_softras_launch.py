@@ -5,6 +5,7 @@ The CPU kernels follow a mesh's indices. The tile kernels take loose faces, whic
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -39,6 +40,8 @@ def forward(
 
     Only the CPU kernels tell which are.
     """
+    if corners.device.type == "cpu" and len(faces) and not (faces.min() >= 0 and faces.max() < corners.shape[1]):
+        raise IndexError(f"A face has a vertex that is not there: there are {corners.shape[1]}.")
     views = len(corners) * (len(face_offsets) - 1)
     image, alpha, depth = (corners.new_empty(views, image_size, image_size) for _ in range(3))
     padded = (views, *buffer_size(corners, image_size))
@@ -47,6 +50,7 @@ def forward(
     images = [image, alpha, depth, kept, winners]
     if in_lanes(corners):
         seen = winners.new_empty(shade.shape[0] * shade.shape[1])
+        _check_owners(corners, faces, face_offsets, clip)
         scene = _indexed_scene(corners, faces, shade, face_offsets)
         numbers, threads = [views, image_size, sigma, gamma, far, clip, reach(sigma)], 1
         images = [*images, seen]
@@ -101,11 +105,24 @@ def backward(
 
 
 def _indexed_scene(corners: Tensor, faces: Tensor, shade: Tensor, face_offsets: list[int]) -> list[Tensor]:
-    """What the CPU kernels read: they follow the indices themselves, and so must find a vertex at each."""
-    if len(faces) and not (faces.min() >= 0 and faces.max() < corners.shape[1]):
-        raise IndexError(f"A face has a vertex that is not there: there are {corners.shape[1]}.")
+    """What the CPU kernels read: they follow the indices themselves."""
     starts = constant(tuple(face_offsets), torch.int32, corners.device)
     return [corners.contiguous(), faces.int().contiguous(), shade.contiguous(), starts]
+
+
+def _check_owners(corners: Tensor, faces: Tensor, face_offsets: list[int], clip: float) -> None:
+    """Meshes that share a vertex are an error: their threads would add to its gradient at the same time."""
+    if len(face_offsets) <= 2:
+        return
+    counts = torch.tensor([stop - start for start, stop in pairwise(face_offsets)])
+    mesh = torch.arange(len(counts)).repeat_interleave(counts)
+    # Of vertices that no camera can draw nothing is added: the renderer's faces without area share one.
+    drawn = (corners[..., 2] > clip).any(0)[faces].all(1)
+    mesh, faces = mesh[drawn], faces[drawn]
+    owner = mesh.new_full((corners.shape[1],), -1)
+    owner[faces] = mesh[:, None].expand(-1, 3)
+    if not torch.equal(owner[faces], mesh[:, None].expand(-1, 3)):
+        raise ValueError("Two meshes share a vertex: give each its own, as `Meshes` does.")
 
 
 def _lanes(faces: int) -> int:

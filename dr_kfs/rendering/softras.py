@@ -25,6 +25,7 @@ distance to the surface alone, and inner contours fade as the outer ones do. All
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal
@@ -78,7 +79,7 @@ def rasterize_meshes(
     corners: Float[Tensor, "V N 3"],
     faces: Int[Tensor, "F 3"],
     shade: Float[Tensor, "V F C"],
-    face_offsets: list[int],
+    face_offsets: Sequence[int],
     *,
     image_size: int = 256,
     sigma: float = 1e-5,
@@ -110,12 +111,18 @@ def rasterize_meshes(
         faces_per_pixel: of PyTorch3D; more faces at a pixel are an error. The others have no such limit.
 
     Raises:
-        ValueError: sizes or softness that are not positive; offsets or shades that are not the faces'.
-        IndexError: a face of a vertex that is not there (on a GPU torch's own error, later).
+        ValueError: sizes or softness that are not positive; offsets or shades that are not the faces'; tensors on
+            several devices; meshes that share a vertex (looked for where it would cost gradients: in float32 on a CPU).
+        IndexError: a face of a vertex that is not there (torch's own error on a GPU and from `"reference"`).
         ImportError: PyTorch3D is asked for and not installed.
     """
-    if face_offsets[0] != 0 or face_offsets[-1] != len(faces) or sorted(face_offsets) != face_offsets:
+    face_offsets = list(face_offsets)
+    if [*face_offsets[:1], *face_offsets[-1:]] != [0, len(faces)] or sorted(face_offsets) != face_offsets:
         raise ValueError(f"face_offsets must rise from 0 to {len(faces)}, the number of faces, got {face_offsets}.")
+    if len({corners.device, faces.device, shade.device}) > 1:
+        raise ValueError(
+            f"corners, faces and shade must be on one device, got {corners.device}, {faces.device} and {shade.device}."
+        )
     if shade.shape[0] != corners.shape[0] or shade.shape[1] != len(faces) or shade.shape[2] not in (1, 3):
         raise ValueError(
             f"shade must be ({corners.shape[0]}, {len(faces)}, 1 or 3): cameras, faces, corners; got "
@@ -212,7 +219,7 @@ def _soft_rasterize_backward(
 
 @_soft_rasterize_backward.register_fake
 def _(corners, faces, shade, *_):  # type: ignore[no-untyped-def]
-    return torch.empty_like(corners), torch.empty_like(shade)
+    return corners.new_empty(corners.shape), shade.new_empty(shade.shape)
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,12 +23,24 @@ class TrainingState:
     """None: nothing is kept."""
     generator: torch.Generator | None = None
     """Of the draws of the steps, if one serves them all."""
+    settings: Mapping[str, int | float] = field(default_factory=dict)
+    """What the run must be resumed with, by name."""
 
     def resume(self) -> int:
-        """Take up what the file holds; the step to go on with, 0 without a file."""
+        """Take up what the file holds; the step to go on with, 0 without a file.
+
+        Raises:
+            ValueError: it is of a run with other settings.
+        """
         if self.path is None or not self.path.is_file():
             return 0
         state = torch.load(self.path, weights_only=True, map_location="cpu")
+        for name, value in self.settings.items():
+            if state["settings"].get(name) != value:
+                raise ValueError(
+                    f"{self.path} is of a run with {name}={state['settings'].get(name)}, not {value}: "
+                    "resume with what it began with, or choose another file."
+                )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -44,6 +57,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "step": step,
+            "settings": dict(self.settings),
         }
         if self.generator is not None:
             state["generator"] = self.generator.get_state()

@@ -26,8 +26,8 @@ SHARPNESS = 3.0
 """Of a softmax over scores, and of the threshold: how near the expectation is to what is measured."""
 LONGEST = 80.0
 """Sharpened scores that lie further below the image's highest are the same: exp(-80) is near float32's least."""
-BISECTIONS = 16
-RIM = 2
+BISECTIONS = 18
+RIM = 3
 """A corner of an outline may be found so far outside of the surface [px]."""
 
 
@@ -42,9 +42,12 @@ class CarriedPixels:
     background: Float[Tensor, "K H W"]
     """1 where there is no surface, nor within `RIM`, else 0."""
 
-    def thinned(self) -> CarriedPixels:
-        """Every second pixel of every second row: for images of half the size."""
-        return CarriedPixels(*(each[:, ::2, ::2] for each in (self.place, self.seen, self.background)))
+    def shrunk(self) -> CarriedPixels:
+        """For images of half the size: means of four places, if all four are seen."""
+        halve = torch.nn.functional.avg_pool2d
+        place = halve(self.place.movedim(-1, 1), 2).movedim(1, -1)
+        seen, background = (halve(each, 2).floor() for each in (self.seen, self.background))
+        return CarriedPixels(place, seen, background)
 
 
 def is_surface(depth: Float[Tensor, "K H W"]) -> Bool[Tensor, "K H W"]:
@@ -76,8 +79,8 @@ def carried_pixels(
     rendered = there.flatten(1).gather(1, (row * size + column).flatten(1)).view_as(expected)
     inside = ((pixels >= 0) & (pixels <= size - 1)).all(-1)
     seen = is_surface(near) & inside & ((rendered - expected).abs() < DEPTH_TOLERANCE)
-    surface = torch.nn.functional.max_pool2d(is_surface(near).float(), 2 * RIM + 1, stride=1, padding=RIM)
-    return CarriedPixels(ndc * ndc.new_tensor([1.0, -1.0]), seen.float(), 1.0 - surface)
+    around = torch.nn.functional.max_pool2d(is_surface(depth[0]).float(), 2 * RIM + 1, stride=1, padding=RIM)
+    return CarriedPixels(ndc * ndc.new_tensor([1.0, -1.0]), seen.float(), 1.0 - around)
 
 
 def expected_keypoints(
@@ -97,7 +100,7 @@ def expected_keypoints(
     chosen = mass / around
     with torch.no_grad():
         inside = chosen * where
-        low, high = highest - LONGEST, highest
+        low, high = highest - LONGEST, highest + LONGEST
         for _ in range(BISECTIONS):
             middle = (low + high) / 2.0
             many = (inside * torch.sigmoid(score - middle)).sum((-2, -1), keepdim=True) > count
@@ -135,7 +138,7 @@ def expected_repeatability(
         around = torch.nn.functional.conv2d(points[there].unsqueeze(1), disc, padding=padding).clamp_max(1.0)
         found = torch.nn.functional.grid_sample(around, carried[here].place, align_corners=False).squeeze(1)
         weight = points[here] * carried[here].seen
-        # The small numbers count a pair without common surface as nothing.
+        # The small numbers make a pair without common surface a constant.
         shares.append(((weight * found).sum((-2, -1)) + 1e-3) / (weight.sum((-2, -1)) + 1e-2))
         astray.append((points[here] * carried[here].background).sum((-2, -1)) / count)
     return torch.stack(shares).mean(), torch.stack(astray).mean()

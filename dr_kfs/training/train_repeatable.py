@@ -108,9 +108,9 @@ class Pairs:
         )
 
     def shrunk(self) -> Pairs:
-        """At half the size: images averaged, all else thinned."""
+        """At half the size."""
         images = [nn.functional.avg_pool2d(each, 2) for each in self.images]
-        return Pairs((images[0], images[1]), (self.carried[0].thinned(), self.carried[1].thinned()))
+        return Pairs((images[0], images[1]), (self.carried[0].shrunk(), self.carried[1].shrunk()))
 
 
 def harris_target(images: Tensor, harris: Response) -> Tensor:
@@ -142,7 +142,8 @@ def fit(
     """AdamW with a one-cycle schedule, in place; the first steps towards Harris, the others towards repeatability."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.03)
-    state = TrainingState(network, optimizer, schedule, checkpoint)
+    settings = {"steps": steps, "harris_steps": harris_steps, "rate": rate, "radius": radius, "pairs": pairs}
+    state = TrainingState(network, optimizer, schedule, checkpoint, settings={**settings, "seed": seed})
     if first := state.resume():
         console.print(f"resumed at step {first}")
     harris, recent = baselines()["harris"], []

@@ -99,7 +99,7 @@ def all_groups(device: str = "cpu") -> list[Group]:
     peer, surface = replace(render, what="pytorch3d"), replace(render, what="surface")
     chamfer = Case(what="chamfer", device=device)
     return [
-        _sweep("render faces", "faces", render, (1280, 5120, 20480, 81920, 200000)),
+        _sweep("render faces", "faces", render, (1280, 5120, 20480, 81920, 100_820, 200_000)),
         _sweep("render faces, sigma 1e-4", "faces", replace(render, sigma=1e-4), (5120, 20480)),
         _sweep("render views", "views", render, (1, 5, 25, 50, 100)),
         _sweep("render size", "size", render, (64, 128, 256, 512)),

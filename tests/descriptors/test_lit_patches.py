@@ -1,10 +1,12 @@
 """Batches of patches give what single patches give, and blank ones cost nothing."""
 
+import copy
+
 import pytest
 import torch
 
 from dr_kfs.descriptors import HardNetDescriptor
-from dr_kfs.descriptors.lit_patches import CPU_BATCH, describe_lit_patches
+from dr_kfs.descriptors.lit_patches import CPU_BATCH, BlankPatch, describe_lit_patches
 
 
 class Recorder:
@@ -53,3 +55,73 @@ class TestDescribeLitPatches:
         lit = [index for index in range(11) if index not in (2, 5)]
         torch.testing.assert_close(found[lit], expected[lit])
         assert (found[[2, 5]] == 0).all()
+
+
+class Counted(HardNetDescriptor):
+    """HardNet that counts its calls."""
+
+    calls = 0
+
+    def forward(self, patches):
+        self.calls += 1
+        return super().forward(patches)
+
+
+class WithHead(Counted):
+    """A part of it learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Parameter(torch.ones(128))
+
+    def forward(self, patches):
+        return super().forward(patches) * self.head
+
+
+class TestBlankPatch:
+    def test_a_frozen_network_describes_it_once(self):
+        blank, network, patches = BlankPatch(), Counted(), torch.rand(3, 32, 32)
+        for _ in range(3):
+            blank.start_step()
+            found = blank.described(network, patches)
+        assert network.calls == 1
+        assert torch.equal(found, HardNetDescriptor()(torch.zeros(1, 32, 32)))
+        assert blank.described(network, patches.double()).dtype == torch.float64
+
+    @pytest.mark.parametrize("change", ["in place", "another network"])
+    def test_not_longer_than_it_is_the_same(self, change):
+        blank, network, patches = BlankPatch(), Counted(), torch.rand(3, 32, 32)
+        before = blank.described(network, patches)
+        if change == "in place":
+            network.bias_0 += 0.1
+        else:
+            network = HardNetDescriptor("hardnet-shapes")
+        after = blank.described(network, patches)
+        assert torch.equal(after, network(torch.zeros(1, 32, 32)))
+        assert not torch.equal(after, before)
+
+    def test_what_learns_is_asked_in_every_step(self):
+        blank, network, patches = BlankPatch(), WithHead(), torch.rand(3, 32, 32)
+        before = blank.described(network, patches)
+        assert torch.equal(blank.described(network, patches), before)
+        assert network.calls == 1
+        with torch.no_grad():
+            network.head *= 2
+        blank.start_step()
+        assert torch.equal(blank.described(network, patches), 2 * before)
+
+    def test_a_function_will_do(self):
+        blank, function = BlankPatch(), Recorder()
+        blank.described(function, torch.rand(3, 32, 32))
+        blank.start_step()
+        blank.described(function, torch.rand(3, 32, 32))
+        assert function.sizes == [1, 1]
+
+    def test_nothing_fake_is_kept(self):
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        blank, network = BlankPatch(), HardNetDescriptor()
+        with FakeTensorMode(allow_non_fake_inputs=True):
+            blank.described(network, torch.rand(3, 32, 32))
+        found = blank.described(network, torch.rand(3, 32, 32))
+        assert found.tolist() == copy.deepcopy(blank).described(network, torch.rand(3, 32, 32)).tolist()

@@ -5,7 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dr_kfs.rendering import soft_rasterize
+from dr_kfs.rendering import rasterize_meshes, soft_rasterize
+from dr_kfs.rendering._loose_faces import loose_faces
 
 SIZE = 24
 KWARGS = {"image_size": SIZE, "sigma": 2e-3, "gamma": 1e-2}
@@ -249,3 +250,71 @@ def test_a_triangle_that_reaches_far_beyond_the_screen_is_drawn():
     )
     assert reference.alpha.sum() > 500
     torch.testing.assert_close(kernels.alpha, reference.alpha, atol=1e-6, rtol=0)
+
+
+class TestMeshes:
+    """`rasterize_meshes`: cameras and meshes at once, corners by index."""
+
+    def scene(self, dtype=torch.float32):
+        generator = torch.Generator().manual_seed(0)
+        corners = torch.rand(2, 9, 3, generator=generator, dtype=torch.float64)
+        corners = corners * torch.tensor([1.4, 1.4, 0.5]) + torch.tensor([-0.7, -0.7, 2.5])
+        faces = torch.tensor([[0, 1, 2], [2, 1, 3], [4, 5, 6], [6, 5, 7], [7, 8, 4]])
+        shade = torch.rand(2, 5, 3, generator=generator, dtype=torch.float64)
+        return corners.to(dtype).requires_grad_(), faces, shade.to(dtype).requires_grad_(), (0, 2, 5)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_are_their_loose_faces(self, dtype):
+        corners, faces, shade, offsets = self.scene(dtype)
+        together = rasterize_meshes(corners, faces, shade, offsets, **KWARGS)
+        rows = loose_faces(corners, faces, shade, list(offsets))
+        apart = soft_rasterize(*rows, [2, 2, 3, 3], **KWARGS)
+        assert torch.equal(together.image, apart.image)
+        weights = torch.rand(together.image.shape, generator=torch.Generator().manual_seed(1)).to(dtype)
+        found = torch.autograd.grad((together.image * weights).sum(), (corners, shade))
+        expected = torch.autograd.grad((apart.image * weights).sum(), (corners, shade))
+        assert expected[0].abs().max() > 0
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+    def test_one_shade_serves_a_face(self):
+        corners, faces, shade, offsets = self.scene()
+        flat = shade.detach()[..., :1].clone().requires_grad_()
+        one = rasterize_meshes(corners, faces, flat, offsets, **KWARGS).image
+        three = rasterize_meshes(corners, faces, flat.expand(-1, -1, 3), offsets, **KWARGS).image
+        assert torch.equal(one, three)
+        found, expected = (torch.autograd.grad(image.square().sum(), flat)[0] for image in (one, three))
+        torch.testing.assert_close(found, expected)
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_none_at_all(self, dtype):
+        nothing = torch.zeros(0, 3, 3, dtype=dtype, requires_grad=True)
+        views = soft_rasterize(nothing, torch.zeros(0, 3, dtype=dtype), [], image_size=16)
+        assert views.image.shape == (0, 16, 16)
+        corners, faces, shade, offsets = self.scene(dtype)
+        none = rasterize_meshes(corners[:0], faces, shade[:0], offsets, image_size=16)
+        (gradient,) = torch.autograd.grad(none.image.sum(), corners)
+        assert gradient.abs().sum() == 0
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+    def test_a_vertex_that_is_not_there(self, dtype):
+        corners, faces, shade, offsets = self.scene(dtype)
+        with pytest.raises(IndexError, match="there are 8"):
+            rasterize_meshes(corners[:, :8], faces, shade, offsets, image_size=16)
+
+    def test_a_vertex_of_two_meshes(self):
+        corners, faces, shade, offsets = self.scene()
+        faces[3, 0] = 1
+        with pytest.raises(ValueError, match="share a vertex"):
+            rasterize_meshes(corners, faces, shade, offsets, image_size=16)
+
+    @pytest.mark.parametrize("offsets", [(0, 2, 4), (1, 5), (0, 4, 2, 5), ()])
+    def test_offsets_that_are_not_the_faces(self, offsets):
+        corners, faces, shade, _ = self.scene()
+        with pytest.raises(ValueError, match="must rise from 0 to 5"):
+            rasterize_meshes(corners, faces, shade, offsets, image_size=16)
+
+    def test_one_device(self):
+        corners, faces, shade, offsets = self.scene()
+        with pytest.raises(ValueError, match="on one device"):
+            rasterize_meshes(corners, faces.to("meta"), shade, offsets, image_size=16)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import typer
 from rich.console import Console
 from safetensors.torch import load_file
 from typer.testing import CliRunner
@@ -114,7 +115,7 @@ class TestCarriedPixels:
         found = carried_pixels((depth, depth), (camera, camera))
         assert found.seen.sum() == 0
         assert found.background.min() == 1
-        assert found.thinned().place.shape == (1, SIZE // 2, SIZE // 2, 2)
+        assert found.shrunk().place.shape == (1, SIZE // 2, SIZE // 2, 2)
 
 
 class TestExpectation:
@@ -125,6 +126,11 @@ class TestExpectation:
         points = expected_keypoints(score, where, 9)
         torch.testing.assert_close((points * where).sum((-2, -1)), torch.full((3,), 9.0), rtol=1e-2, atol=0)
         assert points[1, :, 32:].sum() > 3  # there the threshold is the same
+
+    def test_equal_scores_are_no_reason_for_more(self):
+        everywhere = torch.ones(1, SIZE, SIZE)
+        many = dots(*((column, row) for column in range(4, 64, 10) for row in range(4, 64, 10)))
+        assert expected_keypoints(many, everywhere, 5).sum().item() == pytest.approx(5.0, rel=1e-2)
 
     @pytest.mark.parametrize(("moved", "expected"), [(0, 1.0), (1, 1.0), (4, 0.5)])
     def test_is_the_share_that_is_found_again(self, moved, expected):
@@ -163,12 +169,14 @@ class TestExpectation:
             assert astray.item() == pytest.approx(expected, abs=0.1)
 
 
-def command(module, *arguments):
-    import typer
-
+def app_of(module):
     app = typer.Typer()
     app.command()(module.main)
-    result = CliRunner().invoke(app, arguments)
+    return app
+
+
+def command(module, *arguments):
+    result = CliRunner().invoke(app_of(module), arguments)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -187,6 +195,8 @@ class TestCommand:
         assert "--side 9" in entry["command"]
         assert {"repeatability_detector", "repeatability_harris"} <= set(entry["figures"])
         assert json.loads((tmp_path / "curve.jsonl").read_text())["step"] == 10
+        other = CliRunner().invoke(app_of(train_repeatable), [*small, *where, *state, "--steps", "10", "--seed", "1"])
+        assert "with seed=0, not 1" in str(other.exception)
         path = str(tmp_path / "ghh-repeatable.safetensors")
         again = ["--start", path, "--name", "ghh-again", "--steps", "1", "--rate", "1e-9"]
         command(train_repeatable, *small, *where, *again)
