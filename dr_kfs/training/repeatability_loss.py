@@ -22,13 +22,9 @@ from dr_kfs.training.view_geometry import ndc_to_pixels
 
 WINDOW = 9
 """Side of the window in which a keypoint is the maximum [px]; that of `strongest_points`."""
-SHARPNESS = 3.0
-"""Of a softmax over scores, and of the threshold: how near the expectation is to what is measured."""
-LONGEST = 80.0
-"""Sharpened scores that lie further below the image's highest are the same: exp(-80) is near float32's least."""
-BISECTIONS = 18
-RIM = 3
-"""A corner of an outline may be found so far outside of the surface [px]."""
+LARGEST_SCORE = 20.0
+"""Scores are clamped to this on both sides: their exponentials are summed."""
+BISECTIONS = 14
 
 
 @dataclass(frozen=True)
@@ -39,15 +35,10 @@ class CarriedPixels:
     """(x, y) in [-1, 1] as `grid_sample` has it, y down."""
     seen: Float[Tensor, "K H W"]
     """1 where the other view sees that point of the surface, else 0."""
-    background: Float[Tensor, "K H W"]
-    """1 where there is no surface, nor within `RIM`, else 0."""
 
-    def shrunk(self) -> CarriedPixels:
-        """For images of half the size: means of four places, if all four are seen."""
-        halve = torch.nn.functional.avg_pool2d
-        place = halve(self.place.movedim(-1, 1), 2).movedim(1, -1)
-        seen, background = (halve(each, 2).floor() for each in (self.seen, self.background))
-        return CarriedPixels(place, seen, background)
+    def thinned(self) -> CarriedPixels:
+        """Every second pixel of every second row: for images of half the size."""
+        return CarriedPixels(self.place[:, ::2, ::2], self.seen[:, ::2, ::2])
 
 
 def is_surface(depth: Float[Tensor, "K H W"]) -> Bool[Tensor, "K H W"]:
@@ -79,31 +70,23 @@ def carried_pixels(
     rendered = there.flatten(1).gather(1, (row * size + column).flatten(1)).view_as(expected)
     inside = ((pixels >= 0) & (pixels <= size - 1)).all(-1)
     seen = is_surface(near) & inside & ((rendered - expected).abs() < DEPTH_TOLERANCE)
-    around = torch.nn.functional.max_pool2d(is_surface(depth[0]).float(), 2 * RIM + 1, stride=1, padding=RIM)
-    return CarriedPixels(ndc * ndc.new_tensor([1.0, -1.0]), seen.float(), 1.0 - around)
+    return CarriedPixels(ndc * ndc.new_tensor([1.0, -1.0]), seen.float())
 
 
-def expected_keypoints(
-    score: Float[Tensor, "K H W"], where: Float[Tensor, "K H W"], count: int
-) -> Float[Tensor, "K H W"]:
-    """The probability of each pixel to be a keypoint, if about `count` are in one part of the image.
+def expected_keypoints(score: Float[Tensor, "K H W"], count: int) -> Float[Tensor, "K H W"]:
+    """The probability of each pixel to be one of about `count` keypoints of its image.
 
-    Args:
-        score: of a detector.
-        where: 1 in the part, else 0. Pixels elsewhere have the same threshold.
-        count: expected number there.
+    The background counts: what a detector sees there takes the place of points that could be found again.
     """
-    score = SHARPNESS * score
-    highest = score.detach().amax((-2, -1), keepdim=True)
-    mass = (score - highest).clamp_min(-LONGEST).exp()  # LONGEST: float32 has numbers down to there
+    mass = score.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
     around = torch.nn.functional.avg_pool2d(mass, WINDOW, stride=1, padding=WINDOW // 2) * WINDOW**2
-    chosen = mass / around
+    chosen = mass / (around + 1e-6)
     with torch.no_grad():
-        inside = chosen * where
-        low, high = highest - LONGEST, highest + LONGEST
+        low = score.new_full((len(score), 1, 1), -1.5 * LARGEST_SCORE)
+        high = -low
         for _ in range(BISECTIONS):
             middle = (low + high) / 2.0
-            many = (inside * torch.sigmoid(score - middle)).sum((-2, -1), keepdim=True) > count
+            many = (chosen * torch.sigmoid(score - middle)).sum((-2, -1), keepdim=True) > count
             low, high = torch.where(many, middle, low), torch.where(many, high, middle)
     return chosen * torch.sigmoid(score - (low + high) / 2.0)
 
@@ -114,34 +97,28 @@ def expected_repeatability(
     *,
     count: int,
     radius: float,
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+) -> Float[Tensor, ""]:
     """`sum_p P_a(p) R_b(p') / sum_p P_a(p)` over the pixels p that b sees, the mean of both directions and all pairs.
 
-    R_b is the expected number of b's keypoints within about `radius` of p', at most 1; p' is where p lies in b. The
-    number of keypoints is that among the pixels which the other view sees: otherwise the share grows as doubtful
-    points give way to ones that nobody can look for.
+    R_b is the expected number of b's keypoints within about `radius` of p', at most 1; p' is where p lies in b.
 
     Args:
         scores: of the K first and K second views.
         carried: pixels of the first views to the second ones, and back.
-        count: keypoints of an image, among what the other view sees.
+        count: keypoints of an image.
         radius: how near counts as found again [px]; nothing counts from `radius + 1` on.
-
-    Returns:
-        The share, and how many keypoints lie on the background for each of the `count`.
     """
-    points = [expected_keypoints(score, to.seen, count) for score, to in zip(scores, carried, strict=True)]
+    points = [expected_keypoints(score, count) for score in scores]
     disc = _disc(radius, points[0].device)
     padding = disc.shape[-1] // 2
-    shares, astray = [], []
+    shares = []
     for here, there in ((0, 1), (1, 0)):
         around = torch.nn.functional.conv2d(points[there].unsqueeze(1), disc, padding=padding).clamp_max(1.0)
         found = torch.nn.functional.grid_sample(around, carried[here].place, align_corners=False).squeeze(1)
         weight = points[here] * carried[here].seen
         # The small numbers make a pair without common surface a constant.
         shares.append(((weight * found).sum((-2, -1)) + 1e-3) / (weight.sum((-2, -1)) + 1e-2))
-        astray.append((points[here] * carried[here].background).sum((-2, -1)) / count)
-    return torch.stack(shares).mean(), torch.stack(astray).mean()
+    return torch.stack(shares).mean()
 
 
 def _disc(radius: float, device: torch.device) -> Float[Tensor, "1 1 D D"]:
