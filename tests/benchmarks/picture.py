@@ -133,8 +133,8 @@ def _draw_lines(panel: Any, lines: dict[Series, list[Row]], axis: Axis, quantity
     if ticks:
         # Of two that are close together the first has its number.
         crowded = [tick < 1.5 * before for tick, before in zip(ticks[1:], ticks, strict=False)]
-        labels = ["" if close else f"{tick:,}" for tick, close in zip(ticks, [False, *crowded], strict=True)]
-        panel.set_xticks(ticks, labels, fontsize=9)
+        numbers = ["" if close else f"{tick:,}" for tick, close in zip(ticks, [False, *crowded], strict=True)]
+        panel.set_xticks(ticks, numbers, fontsize=9)
         width = max(ticks[-1] / ticks[0], 4.0)
         before, after = (0.23, 0.23) if axis == "faces" else (0.12, 0.5)  # room for names
         panel.set_xlim(ticks[0] / width**before, ticks[-1] * width**after)
