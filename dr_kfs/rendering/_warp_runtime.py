@@ -19,12 +19,14 @@ _NO_DRIVER = "Could not find or load the NVIDIA CUDA driver"
 def quiet_warp() -> Iterator[ModuleType]:
     """Yield the initialised `warp` module; inside, Warp prints no banner and no compile messages.
 
-    The user's own `warp.config.log_level` is put back on exit.
+    Nor does it precompile headers: their folder is left to the interpreter's end, which warns of it, an error under
+    `python -W error`. The user's own settings are put back on exit.
     """
     global _started
     import warp
 
     log_level, warp.config.log_level = warp.config.log_level, 40
+    headers, warp.config.use_precompiled_headers = warp.config.use_precompiled_headers, False
     try:
         with _lock:
             if not _started:
@@ -34,6 +36,7 @@ def quiet_warp() -> Iterator[ModuleType]:
         yield warp
     finally:
         warp.config.log_level = log_level
+        warp.config.use_precompiled_headers = headers
 
 
 @contextlib.contextmanager
