@@ -35,14 +35,13 @@ class BlankPatch:
     ) -> Float[Tensor, "1 D"]:
         """By this network, in the precision of its results; patches are `like` these."""
         key = (descriptor, like.shape[-2:], like.dtype, like.device)
-        kept = self._kept
-        if kept is not None and kept[0] == key and (kept[1] is None or kept[1].hold(_frozen_tensors(descriptor) or ())):
+        kept, frozen = self._kept, _frozen_tensors(descriptor)
+        if kept is not None and kept[0] == key and (kept[1] is None or kept[1].hold(frozen or ())):
             return kept[2]
         with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
             blank = descriptor(torch.zeros(1, *like.shape[-2:], dtype=like.dtype, device=like.device))
         blank = blank.to(torch.promote_types(like.dtype, torch.float32))
         if may_be_kept():
-            frozen = _frozen_tensors(descriptor)
             self._kept = key, None if frozen is None else TensorVersions(frozen), blank
         return blank
 

@@ -10,6 +10,7 @@ the expectation is in closed form, and the number of points is given, or the bes
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +59,7 @@ def carried_pixels(
     first, second = cameras
     near, there = (-torch.nn.functional.max_pool2d(-each, 3, stride=1, padding=1) for each in depth)
     size = near.shape[-1]
-    half = float(torch.tan(torch.deg2rad(torch.tensor(first.fov / 2.0))))
+    half = math.tan(math.radians(first.fov) / 2.0)
     centres = (2.0 * torch.arange(size, device=near.device) + 1.0) / size - 1.0
     in_first = torch.stack([centres * half * near, -centres[:, None] * half * near, near], dim=-1)
     world = torch.einsum("khwc,kcd->khwd", in_first - first.translation[:, None, None], first.rotation)

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, UInt8
 from rich.console import Console
-from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -29,6 +28,7 @@ from dr_kfs.datasets.splits import TRAIN_FAMILIES, TRAIN_SEEDS
 from dr_kfs.geometry import Meshes, bounding_frame, normalize
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.rendering.cameras import hemisphere_rig
+from dr_kfs.training.shape_files import kept_files
 
 __all__ = ["STRENGTHS", "TARGET", "Change", "EditedViews", "collect", "edited_views", "planned_shape"]
 
@@ -149,11 +149,8 @@ def _edited(name: str, strength: float, shape: LabelledShape) -> Meshes:
 
 def collect(planned: range, folder: Path, *, console: Console) -> list[Path]:
     """Files of the planned shapes; those that are there already are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{index:05d}.safetensors" for index in planned]
-    for index, path in zip(planned, track(paths, description="rendering edited shapes", console=console), strict=True):
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            edited_views(index).save(partial)
-            partial.replace(path)  # in one step: a file that is there is whole
-    return paths
+
+    def save(index: int, path: Path) -> None:
+        edited_views(index).save(path)
+
+    return kept_files(planned, folder, save, label="rendering edited shapes", console=console)

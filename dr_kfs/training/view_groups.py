@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int16, UInt8
 from rich.console import Console
-from rich.progress import track
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from dr_kfs.datasets.splits import TRAIN_FAMILIES, TRAIN_SEEDS
 from dr_kfs.geometry import bounding_frame, normalize
 from dr_kfs.rendering import Cameras, Lighting, SoftRenderer
 from dr_kfs.training.repeatability import IMAGE_SIZE
+from dr_kfs.training.shape_files import kept_files
 from dr_kfs.training.view_geometry import jittered_cameras
 
 FIRST_SEED = TRAIN_SEEDS.start + 3000
@@ -87,14 +87,11 @@ def view_group(index: int) -> ViewGroups:
 
 def collect(planned: range, folder: Path, *, console: Console) -> list[Path]:
     """Files of the planned shapes; those that are there already are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{index:05d}.safetensors" for index in planned]
-    for index, path in zip(planned, track(paths, description="rendering groups", console=console), strict=True):
-        if not path.exists():
-            partial = path.with_suffix(".partial")
-            view_group(index).save(partial)
-            partial.replace(path)  # in one step: a file that is there is whole
-    return paths
+
+    def save(index: int, path: Path) -> None:
+        view_group(index).save(path)
+
+    return kept_files(planned, folder, save, label="rendering groups", console=console)
 
 
 def depth_of(groups: ViewGroups, shapes: Tensor, views: Tensor) -> Float[Tensor, "K H W"]:

@@ -39,10 +39,6 @@ def group():
     return view_group(0)
 
 
-def two(cameras: Cameras) -> tuple[Cameras, Cameras]:
-    return cameras[[0]], cameras[[1]]
-
-
 def dots(*pixels, strength=12.0):
     """A score that is high at some (column, row)."""
     score = torch.full((1, SIZE, SIZE), -12.0)
