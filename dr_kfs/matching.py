@@ -86,7 +86,8 @@ def _candidates(
     for some in neighbours.split(_TOGETHER, dim=1):
         around = reference.index_select(2, some.flatten()).unflatten(2, some.shape)
         distances.append((query.unsqueeze(3) - around).square().mean(-1))
-    return torch.cat(distances, dim=-1).masked_fill(outside, torch.inf)
+    distance = distances[0] if len(distances) == 1 else torch.cat(distances, dim=-1)
+    return distance.masked_fill(outside, torch.inf)
 
 
 @made_once(16)

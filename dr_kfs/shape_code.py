@@ -109,6 +109,8 @@ class ShapeCode:
 
 def check_same_settings(ours: dict[str, object], theirs: dict[str, object], our_name: str, their_name: str) -> None:
     """Raise a ValueError that names every setting in which two codes differ."""
+    if ours == theirs:
+        return
     ours, theirs = json.loads(json.dumps(ours)), json.loads(json.dumps(theirs))
     differences = list(_differences(ours, theirs, ""))
     if differences:

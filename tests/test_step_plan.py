@@ -22,6 +22,7 @@ from dr_kfs import (
 from dr_kfs.rendering._loose_faces import loose_faces
 from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering.fragments import soft_fragments
+from dr_kfs.rendering.projection import project_meshes
 
 
 @pytest.fixture
@@ -37,9 +38,11 @@ class TestExpectedFragments:
         renderer = SoftRenderer(image_size=size)
         listed = []
         for view in (0, 6, 12, 18, 24):
-            seen = renderer._project_and_shade(haze.meshes.vertices, haze.meshes.faces, renderer.cameras[view])
+            seen = project_meshes(
+                haze.meshes.vertices, haze.meshes.faces, renderer.cameras[view], lighting=renderer.lighting
+            )
             fragments = soft_fragments(
-                *loose_faces(*seen, list(haze.meshes.face_offsets)),
+                *loose_faces(seen.corners, seen.faces, seen.shade, list(haze.meshes.face_offsets)),
                 [len(haze.face_opacity)],
                 image_size=size,
                 reach=reach(renderer.sigma),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs._constants import may_be_kept
@@ -19,14 +19,11 @@ from dr_kfs.rendering._softras_reference import reach as surface_reach
 from dr_kfs.rendering.cameras import Cameras, hemisphere_rig
 from dr_kfs.rendering.compositing import composite_softras, composite_translucent
 from dr_kfs.rendering.fragments import soft_fragments
-from dr_kfs.rendering.lighting import Lighting, Shading, shade_faces
+from dr_kfs.rendering.lighting import Lighting, Shading
+from dr_kfs.rendering.projection import ProjectedMeshes, project_meshes
 from dr_kfs.rendering.softras import Backend, RasterizedViews, rasterize_meshes
 
 Coverage = Literal["surface", "softras"]
-FARTHEST = 1e6
-"""Faces with a corner beyond this are not drawn, and pass no gradient [world units]: squares of squares overflow."""
-DEGENERATE = 1e-7
-"""Twice the area over the squared longest edge below which a face is a line or a point, and is not drawn."""
 _COUNTED_VIEWS = 4
 """Views in which fragments are counted beforehand."""
 
@@ -129,9 +126,16 @@ class SoftRenderer(nn.Module):
                 f"face_opacity has {len(face_opacity)} entries, the meshes have {len(meshes.faces)} faces."
             )
         with torch.autocast(meshes.device.type, enabled=False):
-            corners, faces, shade = self._project_and_shade(meshes.vertices.to(dtype), meshes.faces, cameras)
+            projected = project_meshes(
+                meshes.vertices.to(dtype),
+                meshes.faces,
+                cameras,
+                lighting=self.lighting,
+                shading=self.shading,
+                kernels=self.backend == "warp",
+            )
             opacity = None if face_opacity is None else face_opacity.to(dtype)
-            rasterized = self._rasterize(corners, faces, shade, list(meshes.face_offsets), opacity, cameras)
+            rasterized = self._rasterize(projected, list(meshes.face_offsets), opacity, cameras)
         shape = (len(meshes), len(cameras), self.image_size, self.image_size)
         return Views(
             images=rasterized.image.view(shape),
@@ -184,14 +188,9 @@ class SoftRenderer(nn.Module):
         return max(counts) * (self.image_size / 2) ** 2  # NDC spans two units
 
     def _rasterize(
-        self,
-        corners: Tensor,
-        faces: Tensor,
-        shade: Tensor,
-        face_offsets: list[int],
-        opacity: Tensor | None,
-        cameras: Cameras,
+        self, projected: ProjectedMeshes, face_offsets: list[int], opacity: Tensor | None, cameras: Cameras
     ) -> RasterizedViews:
+        corners, faces, shade = projected.corners, projected.faces, projected.shade
         gamma = self.gamma * (cameras.far - cameras.near)
         if opacity is None and self.coverage == "surface":
             return rasterize_meshes(
@@ -223,24 +222,6 @@ class SoftRenderer(nn.Module):
             opacity = by_view(opacity.expand(len(cameras), -1), face_offsets)
             return composite_translucent(fragments, opacity, sigma=self.sigma, gamma=gamma, far=cameras.far)
         return composite_softras(fragments, sigma=self.sigma, near=cameras.near, far=cameras.far)
-
-    def _project_and_shade(
-        self, vertices: Tensor, faces: Tensor, cameras: Cameras
-    ) -> tuple[Float[Tensor, "V N 3"], Int[Tensor, "F 3"], Float[Tensor, "V F C"]]:
-        """What each camera sees of the vertices, the faces' rows among them, and the faces' shades."""
-        near = (vertices.detach().abs() <= FARTHEST).all(-1)
-        vertices = torch.where(near[:, None], vertices, 0.0)
-        corners = vertices.detach()[faces]
-        edges = corners - corners.roll(1, dims=1)
-        longest = edges.square().sum(-1).amax(-1)
-        doubled_area = torch.linalg.cross(edges[:, 1], edges[:, 2]).norm(dim=-1)
-        drawn = (doubled_area > DEGENERATE * longest) & near[faces].all(1)
-        # Faces that are not drawn get a corner of depth 0, in front of the clip plane: the rasterizer drops them, with
-        # no gradient.
-        projected = torch.nn.functional.pad(cameras.project(vertices), (0, 0, 0, 1))
-        index = torch.where(drawn[:, None], faces, len(vertices))
-        shade = shade_faces(vertices, faces, cameras.eye, lighting=self.lighting, shading=self.shading)
-        return projected, index, shade
 
     def resized(self, image_size: int) -> SoftRenderer:
         """The same renderer at another size, equally soft in pixels."""

@@ -22,6 +22,7 @@ from dr_kfs.rendering._share_reference import dense_shares
 from dr_kfs.rendering._softras_reference import dense_fragments, pixel_centres, reach
 from dr_kfs.rendering.compositing import composite_softras, composite_translucent, softras_reach
 from dr_kfs.rendering.fragments import soft_fragments
+from dr_kfs.rendering.projection import project_meshes
 
 SIZE, SIGMA, GAMMA, NEAR, FAR = 24, 2e-3, 1e-2, 2.1, 3.3
 IMAGES = ("image", "alpha", "depth")
@@ -241,8 +242,10 @@ class TestTranslucentFormula:
         sigma = 16e-5  # as soft at 64 px, in pixels, as 1e-5 at 256 px
         renderer = SoftRenderer(cameras=hemisphere_rig()[[1]])
         mesh = normalize(generate("chair", 2).to_meshes())
-        seen = renderer._project_and_shade(mesh.vertices, mesh.faces, renderer.cameras)
-        ndc, shade = (rows.double() for rows in loose_faces(*seen, list(mesh.face_offsets)))
+        seen = project_meshes(mesh.vertices, mesh.faces, renderer.cameras, lighting=renderer.lighting)
+        ndc, shade = (
+            rows.double() for rows in loose_faces(seen.corners, seen.faces, seen.shade, list(mesh.face_offsets))
+        )
         opacity = torch.ones(len(mesh.faces), dtype=torch.float64)
         views = translucent(ndc, shade, opacity, size=64, sigma=sigma, gamma=1.2e-3)
         opaque = soft_rasterize(ndc, shade, [len(ndc)], image_size=64, sigma=sigma, gamma=1.2e-3, far=FAR)
