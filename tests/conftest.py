@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import hypothesis
 import jaxtyping
@@ -69,3 +70,22 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real meshes in {REAL_DATA}: set DRKFS_REAL_DATA")
     return REAL_DATA
+
+
+@pytest.fixture
+def assert_compiles_to_ptx(tmp_path: Path) -> Callable[..., None]:
+    """A check: `assert_compiles_to_ptx(kernels, name, arch)`, where `kernels(real)` holds the kernel of that name."""
+    from dr_kfs._warp_runtime import quiet_warp  # not above: type checks are installed after this file
+
+    def check(kernels: Callable[..., Any], name: str, arch: int) -> None:
+        with quiet_warp() as warp:
+            kernel = getattr(kernels(warp.float32), name)
+            try:
+                warp.compile_aot_module(kernel.module, arch=arch, module_dir=tmp_path, use_ptx=True)
+            except RuntimeError as error:
+                if "CUDA" in str(error) and "not built" in str(error):
+                    pytest.skip(f"this Warp has no CUDA compiler: {error}")
+                raise
+        assert any(b".entry" in path.read_bytes() for path in tmp_path.rglob("*.ptx"))
+
+    return check

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dr_kfs._constants import TensorVersions, constant, may_be_kept
 from dr_kfs._frozen_buffers import FrozenBuffers
+from dr_kfs.keypoints.hinges import poi_of_correlations
 from dr_kfs.weights import load_weights, weights_fingerprint
 
 DEFAULT_DETECTOR = "ghh-shapes"
@@ -44,27 +45,33 @@ def ghh_response(
     flat = images.reshape(-1, *images.shape[-2:])
     if spectrum is None:
         spectrum = filter_spectrum(filters, (flat.shape[-2], flat.shape[-1]))
-    scores = _correlate(flat, spectrum, side) + biases.flatten()[:, None, None]
+    height, width = flat.shape[-2:]
+    full = _correlate(flat, spectrum, side)
+    same_size = full[..., side // 2 : side // 2 + height, side // 2 : side // 2 + width]
+    scores = same_size + biases.flatten()[:, None, None]
     hinges = scores.unflatten(1, (groups, members)).max(2).values
     response = torch.einsum("bnhw,n->bhw", hinges, group_signs(groups, hinges))
     # Where a filter sees only black its score is its bias, exactly: the FFT leaves rounding noise there.
     # A mask is piecewise constant: no gradient to lose.
-    lit = _any_around(flat.detach() != 0, side)
+    lit = _any_around(flat.detach(), side)
     blank = blank_response(biases) if blank is None else blank
     return torch.where(lit, response, blank).view(images.shape)
 
 
-def _any_around(mask: Bool[Tensor, "B H W"], side: int) -> Bool[Tensor, "B H W"]:
-    """Whether any entry of the window of `side` around an entry is true."""
-    if mask.is_cuda:  # five launches, not seventeen
+def _any_around(images: Float[Tensor, "B H W"], side: int) -> Bool[Tensor, "B H W"]:
+    """Whether any pixel of the window of `side` around a pixel is not 0."""
+    if images.is_cuda:  # four launches, not seventeen
         pool = torch.nn.functional.max_pool2d
-        rows = pool(mask.half().unsqueeze(1), (side, 1), stride=1, padding=(side // 2, 0))
+        rows = pool(images.abs().unsqueeze(1), (side, 1), stride=1, padding=(side // 2, 0))
         return pool(rows, (1, side), stride=1, padding=(0, side // 2)).squeeze(1) > 0
-    return _any_in_window(_any_in_window(mask, side, dim=-2), side, dim=-1)
+    return _any_in_window(_any_in_window(images != 0, side, dim=-2), side, dim=-1)
 
 
 def _any_in_window(mask: Bool[Tensor, "B H W"], side: int, *, dim: int) -> Bool[Tensor, "B H W"]:
-    """The same along one dimension, by counts up to an entry: on a CPU ten times faster than a max."""
+    """Whether any entry of the window around an entry is true, along one dimension.
+
+    By counts up to an entry: on a CPU ten times faster than a max.
+    """
     length, radius = mask.shape[dim], side // 2
     count = torch.nn.functional.pad(mask.movedim(dim, -1).cumsum(-1, dtype=torch.int32), (radius + 1, 0))
     last = torch.arange(length, device=mask.device).add(2 * radius + 1).clamp_max(length + radius)
@@ -82,15 +89,13 @@ def filter_spectrum(filters: Float[Tensor, "N M K K"], image_size: tuple[int, in
     return torch.fft.rfft2(filters.flatten(0, 1).flip(-2, -1), s=_padded_size(image_size, filters.shape[-1]))
 
 
-def _correlate(images: Float[Tensor, "B H W"], spectrum: Tensor, side: int) -> Float[Tensor, "B C H W"]:
-    """Zero-padded, same-size correlation with the filters of a spectrum, by FFT.
+def _correlate(images: Float[Tensor, "B H W"], spectrum: Tensor, side: int) -> Float[Tensor, "B C _ _"]:
+    """Zero-padded correlation with the filters of a spectrum, by FFT; that of pixel 0 is at `side // 2` on both axes.
 
     With 25x25 kernels it is 8 times faster than conv2d and its gradient on a CPU, and equal to float32 rounding.
     """
-    height, width = images.shape[-2:]
-    size = _padded_size((height, width), side)
-    full = torch.fft.irfft2(torch.fft.rfft2(images, s=size)[:, None] * spectrum, s=size)
-    return full[..., side // 2 : side // 2 + height, side // 2 : side // 2 + width]
+    size = _padded_size((images.shape[-2], images.shape[-1]), side)
+    return torch.fft.irfft2(torch.fft.rfft2(images, s=size)[:, None] * spectrum, s=size)
 
 
 def _padded_size(image_size: tuple[int, int], side: int) -> tuple[int, int]:
@@ -150,9 +155,13 @@ class GHHDetector(FrozenBuffers):
         self._kept: dict[tuple[tuple[int, int], torch.dtype], _Prepared] = {}
 
     def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
-        """PoI maps in [0, 1), of the size of the images."""
-        scale, offset = self.scale.to(images.dtype), self.offset.to(images.dtype)
-        return calibrated_poi(self.response(images), self._prepared(images).floor, scale, offset)
+        """PoI maps in [0, 1), of the size of the images; in float32 of half-precision ones."""
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
+        prepared, side = self._prepared(images), self.filters.shape[-1]
+        flat = images.reshape(-1, *images.shape[-2:])
+        correlations, lit = _correlate(flat, prepared.spectrum, side), _any_around(flat.detach(), side)
+        maps = poi_of_correlations(correlations, prepared.biases, prepared.calibration, lit, margin=side // 2)
+        return maps.view(images.shape)
 
     def response(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
         """`f(I)` of Eq. 1, before the calibration, which makes large ones equal in float32."""
@@ -170,8 +179,9 @@ class GHHDetector(FrozenBuffers):
             with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
                 filters, biases, scale, offset = (buffer.to(images.dtype) for buffer in buffers)
                 blank = blank_response(biases)
-                floor = torch.sigmoid(scale * blank + offset)
-                prepared = _Prepared(filter_spectrum(filters, size), blank, floor, TensorVersions(buffers))
+                calibration = torch.stack([scale, offset, torch.sigmoid(scale * blank + offset)])
+                spectrum = filter_spectrum(filters, size)
+                prepared = _Prepared(spectrum, biases, blank, calibration, TensorVersions(buffers))
             if may_be_kept():
                 self._kept = {**(kept if len(kept) < _KEPT_SIZES else {}), key: prepared}
         return prepared
@@ -191,16 +201,10 @@ class _Prepared:
 
     spectrum: Tensor
     """`filter_spectrum` of its filters."""
+    biases: Float[Tensor, "N M"]
     blank: Float[Tensor, ""]
     """`f` of a black image."""
-    floor: Float[Tensor, ""]
-    """Its probability."""
+    calibration: Float[Tensor, " 3"]
+    """Scale, offset, and the probability of a black image."""
     weights: TensorVersions
     """What these were made from."""
-
-
-def calibrated_poi(
-    response: Float[Tensor, "*batch"], floor: Float[Tensor, ""], scale: Tensor, offset: Tensor
-) -> Float[Tensor, "*batch"]:
-    """Scores to probabilities, 0 where they are `floor`, that of a blank image; see `GHHDetector`."""
-    return (torch.sigmoid(scale * response + offset) - floor).clamp_min(0.0) / (1.0 - floor)

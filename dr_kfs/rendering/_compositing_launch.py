@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs.rendering._kernel_launch import in_lanes, launch_tasks, over_threads, warp_arguments
-from dr_kfs.rendering._warp_runtime import quiet_warp
+from dr_kfs._kernel_launch import in_lanes, launch_tasks, over_threads, warp_arguments
+from dr_kfs._warp_runtime import quiet_warp
 
 CHUNK = 8192
 """Pixels that a CPU thread takes at a time."""

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs.rendering._kernel_launch import in_lanes, launch_tasks
+from dr_kfs._kernel_launch import in_lanes, launch_tasks
+from dr_kfs._warp_runtime import quiet_warp
 from dr_kfs.rendering._tiles_launch import face_starts, fill_tiles, threads_per_view
-from dr_kfs.rendering._warp_runtime import quiet_warp
 
 MAX_FRAGMENTS = 2**31 - 1
 """Offsets are int32."""

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs.rendering._kernel_launch import launch_tasks
-from dr_kfs.rendering._warp_runtime import quiet_warp
+from dr_kfs._kernel_launch import launch_tasks
+from dr_kfs._warp_runtime import quiet_warp
 
 _TASK_SIZE = 4096
 """Vertices or faces that a CPU thread takes at a time."""

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from dr_kfs._constants import constant
-from dr_kfs.rendering._kernel_launch import in_lanes, launch_tasks
+from dr_kfs._kernel_launch import in_lanes, launch_tasks
+from dr_kfs._warp_runtime import quiet_warp
 from dr_kfs.rendering._loose_faces import counts_by_view, loose_faces, mesh_gradients
 from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering._tiles_launch import face_starts, fill_tiles, threads_per_view
-from dr_kfs.rendering._warp_runtime import quiet_warp
 
 WARP = 32
 """Threads of a CUDA warp."""

@@ -21,7 +21,7 @@ from typing import Any, no_type_check
 
 import warp as wp
 
-from dr_kfs.rendering._kernel_launch import TILE
+from dr_kfs._kernel_launch import TILE
 from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_HALO
 from dr_kfs.rendering._tiles_warp import tile_functions
 from dr_kfs.rendering._triangles_warp import triangle_functions

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from dr_kfs._constants import constant
-from dr_kfs.rendering._kernel_launch import MAX_THREADS, TILE, launch_tasks
-from dr_kfs.rendering._warp_runtime import quiet_warp
+from dr_kfs._kernel_launch import MAX_THREADS, TILE, launch_tasks
+from dr_kfs._warp_runtime import quiet_warp
 
 
 def face_starts(face_counts: list[int], device: torch.device) -> Tensor:

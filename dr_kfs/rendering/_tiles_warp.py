@@ -14,7 +14,7 @@ from typing import Any, no_type_check
 
 import warp as wp
 
-from dr_kfs.rendering._kernel_launch import TILE
+from dr_kfs._kernel_launch import TILE
 
 # Threads of a CUDA warp sum before one of them adds to memory. All of them must arrive here, whatever they have to
 # add, with the same face: the callers' loops run over the faces of a tile, the same for all threads of a block, or

@@ -39,9 +39,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dr_kfs._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering import _compositing_launch as launch
 from dr_kfs.rendering._compositing_reference import BACKGROUND_WEIGHT, attenuation, softras_reach
-from dr_kfs.rendering._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering.fragments import Fragments
 from dr_kfs.rendering.softras import RasterizedViews

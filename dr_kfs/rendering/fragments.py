@@ -27,8 +27,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dr_kfs._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering import _fragments_launch as launch
-from dr_kfs.rendering._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering._share_reference import dense_shares
 from dr_kfs.rendering._softras_reference import dense_fragments, pixel_centres
 

@@ -21,9 +21,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dr_kfs._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering import _projection_launch as launch
 from dr_kfs.rendering import _projection_reference as reference
-from dr_kfs.rendering._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering.cameras import Cameras
 from dr_kfs.rendering.lighting import Lighting, Shading
 

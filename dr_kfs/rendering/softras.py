@@ -34,9 +34,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dr_kfs._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering import _softras_launch as launch
 from dr_kfs.rendering import _softras_reference as reference
-from dr_kfs.rendering._kernel_launch import refuse_second_derivative
 from dr_kfs.rendering._loose_faces import counts_by_view, loose_faces
 
 Backend = Literal["warp", "reference", "pytorch3d"]

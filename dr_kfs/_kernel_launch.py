@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs.rendering._warp_runtime import quiet_warp
+from dr_kfs._warp_runtime import quiet_warp
 
 MAX_THREADS = 2**31 - 1
 """Of a launch: kernels number their threads in int32."""
@@ -77,9 +78,21 @@ def over_threads(kernel: Any, run: Callable[[int], None], count: int) -> None:
             run(task)
         return
     # Views differ in work, so each thread takes the next one when it is free.
-    with ThreadPoolExecutor(threads) as pool:
-        for finished in [pool.submit(run, task) for task in range(first, count)]:
-            finished.result()
+    for finished in [_pool(torch.get_num_threads()).submit(run, task) for task in range(first, count)]:
+        finished.result()
+
+
+_pools: dict[int, ThreadPoolExecutor] = {}
+# A forked process has none of its parent's threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: beside torch's own, which wait for work in a busy loop, to start some takes milliseconds."""
+    if threads not in _pools:
+        _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="dr_kfs")
+    return _pools[threads]
 
 
 def refuse_second_derivative(name: str, way_out: str) -> Callable[..., None]:
