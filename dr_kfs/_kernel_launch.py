@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +25,16 @@ def in_lanes(values: Tensor) -> bool:
 
 
 def launch_tasks(
-    kernel: Any, arrays: Sequence[Any], rest: Sequence[Any], tasks: int, *, device: torch.device, threads: int = 1
+    kernel: Any,
+    arrays: Sequence[Any],
+    rest: Sequence[Any],
+    tasks: int,
+    *,
+    device: torch.device,
+    threads: int = 1,
+    alike: bool = False,
 ) -> None:
-    """Run a kernel over tasks: in one launch on CUDA, on the current stream; on the CPU one per task, on all threads.
+    """Run a kernel over tasks: in one launch on CUDA, on the current stream; on the CPU in several, on all threads.
 
     Args:
         kernel: of Warp.
@@ -35,6 +43,7 @@ def launch_tasks(
         tasks: how many; they share nothing that is written to.
         device: of all tensors.
         threads: of a task.
+        alike: the tasks take equally long, and little: a CPU has one launch per thread then, and not one per task.
     """
     with quiet_warp() as wp:
         on_device = wp.device_from_torch(device)
@@ -49,7 +58,8 @@ def launch_tasks(
                 for first in range(0, tasks, most):
                     run(first, min(most, tasks - first))
         else:
-            over_threads(kernel, lambda task: run(task, 1), tasks)
+            some = math.ceil(tasks / torch.get_num_threads()) if alike else 1
+            over_threads(kernel, lambda n: run(n * some, min(some, tasks - n * some)), math.ceil(tasks / max(1, some)))
 
 
 def warp_arguments(values: Sequence[Any]) -> list[Any]:

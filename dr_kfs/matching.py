@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dr_kfs._constants import made_once
+from dr_kfs._nearest_patch import nearest_patch
 from dr_kfs.descriptors.patch_scales import PatchScales
 from dr_kfs.descriptors.patches import PATCH_STRIDE
 
@@ -61,13 +62,12 @@ def match_localized(
     if grid * grid != query.shape[2]:
         raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
     _check_search(radius, stride, temperature)
-    neighbours, outside = _neighbourhoods(grid, min(radius // stride, grid - 1), query.device)
+    neighbours, outside, existing = _neighbourhoods(grid, min(radius // stride, grid - 1), query.device)
     if temperature is None:
-        with torch.no_grad():  # the minimum has the gradient of the candidate that attains it
-            nearest = _candidates(query, reference, neighbours, outside).argmin(-1)
-            index = neighbours.expand(*nearest.shape, -1).gather(-1, nearest.unsqueeze(-1)).squeeze(-1)
-        matched = reference.gather(2, index.unsqueeze(-1).expand_as(reference))
-        return PatchMatches(distance=(query - matched).square().mean(-1), index=index)
+        dtype = torch.promote_types(torch.promote_types(query.dtype, reference.dtype), torch.float32)
+        ours, theirs = (x.to(dtype).flatten(0, 1) for x in (query, reference))
+        distance, index = nearest_patch(ours, theirs, existing)
+        return PatchMatches(distance.view(query.shape[:3]), index.view(query.shape[:3]))
     distance = _candidates(query, reference, neighbours, outside)
     nearest = distance.detach().argmin(-1)  # an index has no gradient
     index = neighbours.expand(*nearest.shape, -1).gather(-1, nearest.unsqueeze(-1)).squeeze(-1)
@@ -91,16 +91,18 @@ def _candidates(
 
 
 @made_once(16)
-def _neighbourhoods(grid: int, reach: int, device: torch.device) -> tuple[Int[Tensor, "P K"], Bool[Tensor, "P K"]]:
-    """For each patch of a grid the patches up to `reach` rows and columns away, and which of them do not exist."""
+def _neighbourhoods(
+    grid: int, reach: int, device: torch.device
+) -> tuple[Int[Tensor, "P K"], Bool[Tensor, "P K"], Int[Tensor, "P K"]]:
+    """For each patch of a grid those up to `reach` rows and columns away; which are none; and both, with -1 there."""
     place = torch.arange(grid, device=device)
     shift = torch.arange(-reach, reach + 1, device=device)
     along = place[:, None] + shift  # (grid, shifts), of rows as of columns
     missing = (along < 0) | (along >= grid)
     along = along.clamp(0, grid - 1)
-    neighbours = along[:, None, :, None] * grid + along[None, :, None, :]
-    outside = missing[:, None, :, None] | missing[None, :, None, :]
-    return neighbours.reshape(grid * grid, -1), outside.reshape(grid * grid, -1)
+    neighbours = (along[:, None, :, None] * grid + along[None, :, None, :]).reshape(grid * grid, -1)
+    outside = (missing[:, None, :, None] | missing[None, :, None, :]).reshape(grid * grid, -1)
+    return neighbours, outside, neighbours.masked_fill(outside, -1)
 
 
 def _check_search(radius: int, stride: int, temperature: float | None) -> None:

@@ -23,7 +23,8 @@ EXAMPLES = sorted((REPOSITORY / "examples").rglob("*.py"))
 LAYERS = (
     ("dr_kfs._warp_runtime",),
     ("dr_kfs._kernel_launch",),
-    ("dr_kfs._constants", "dr_kfs._frozen_buffers", "dr_kfs.geometry", "dr_kfs.weights"),
+    ("dr_kfs._nearest_patch_warp",),
+    ("dr_kfs._nearest_patch", "dr_kfs._constants", "dr_kfs._frozen_buffers", "dr_kfs.geometry", "dr_kfs.weights"),
     ("dr_kfs.datasets",),
     ("dr_kfs.rendering",),
     ("dr_kfs.losses",),  # single terms: of points, meshes or rendered images

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dr_kfs._nearest_patch_warp import nearest_patch_kernels
 from dr_kfs.matching import LocalizedMatcher, match_localized, weighted_similarity
 
 
@@ -56,6 +57,33 @@ class TestMatchLocalized:
         matcher = LocalizedMatcher(temperature=temperature)
         assert torch.autograd.gradcheck(lambda a, b: matcher(a, b).distance, (query, reference))
 
+    def test_one_patch_may_be_the_nearest_of_many(self):
+        query = torch.zeros(1, 1, 9, 4, dtype=torch.float64, requires_grad=True)
+        reference = torch.ones(1, 1, 9, 4, dtype=torch.float64)
+        reference[0, 0, 4] = 0.5
+        reference.requires_grad_()
+        matches = match_localized(query, reference)
+        assert (matches.index == 4).all()
+        _, gradient = torch.autograd.grad(matches.distance.sum(), (query, reference))
+        assert gradient[0, 0, 4].tolist() == [9 * 2 * 0.5 / 4] * 4
+        assert gradient.count_nonzero() == 4
+
+    def test_the_first_of_equals_wins(self):
+        matches = match_localized(torch.zeros(1, 1, 9, 4), torch.ones(1, 1, 9, 4))
+        assert matches.index.flatten().tolist() == [0, 0, 1, 0, 0, 1, 3, 3, 4]
+
+    def test_half_precision_is_computed_in_float32(self):
+        query, reference = torch.randn(2, 1, 1, 9, 4).bfloat16()
+        ours, theirs = match_localized(query, reference), match_localized(query.float(), reference.float())
+        assert torch.equal(ours.distance, theirs.distance)
+
+    def test_double_backward_is_an_error(self):
+        query = torch.randn(1, 1, 9, 4, requires_grad=True)
+        distance = match_localized(query, torch.randn(1, 1, 9, 4)).distance.sum()
+        (gradient,) = torch.autograd.grad(distance, query, create_graph=True)
+        with pytest.raises(RuntimeError, match="match_localized is differentiable once"):
+            gradient.sum().backward()
+
     def test_wrong_shapes(self):
         with pytest.raises(ValueError, match="square grid"):
             match_localized(torch.zeros(1, 1, 8, 4), torch.zeros(1, 1, 8, 4))
@@ -95,3 +123,27 @@ def test_a_first_call_under_fake_tensors_does_not_spoil_later_ones():
         match_localized(torch.rand(1, 1, 36, 8), torch.rand(1, 1, 36, 8))
     a, b = torch.rand(1, 1, 36, 8), torch.rand(1, 1, 36, 8)
     assert match_localized(a, b).distance.isfinite().all()
+
+
+class TestRegistration:
+    def test_op(self):
+        query, reference = (torch.randn(2, 9, 40, requires_grad=True) for _ in range(2))
+        candidates = torch.arange(9)[:, None] - torch.tensor([0, 1])
+        torch.library.opcheck(torch.ops.dr_kfs.nearest_patch.default, (query, reference, candidates.clamp_min(-1)))
+
+    @pytest.mark.parametrize("arch", [80, 90])
+    @pytest.mark.parametrize("name", ["forward", "backward"])
+    def test_kernels_compile_to_ptx(self, assert_compiles_to_ptx, arch, name):
+        assert_compiles_to_ptx(nearest_patch_kernels, name, arch)
+
+    @pytest.mark.cuda
+    @pytest.mark.parametrize("dimensions", [128, 45])
+    def test_cuda_equals_cpu(self, dimensions):
+        pair, found = torch.randn(2, 2, 3, 25, dimensions), []
+        for device in ("cpu", "cuda"):
+            query, reference = (x.to(device).requires_grad_() for x in pair)
+            matches = match_localized(query, reference)
+            gradients = torch.autograd.grad(matches.distance.square().sum(), (query, reference))
+            found.append([x.cpu() for x in (matches.index, matches.distance, *gradients)])
+        for cpu, cuda in zip(*found, strict=True):
+            torch.testing.assert_close(cpu, cuda)

@@ -125,4 +125,4 @@ def _launch(name: str, arrays: list[Tensor], rest: list[Any], poi: Tensor) -> No
             kernels, threads = hinge_cpu_kernels(), height
         else:
             kernels, threads = hinge_kernels(wp.float64 if poi.dtype == torch.float64 else wp.float32), height * width
-    launch_tasks(getattr(kernels, name), arrays, rest, images, device=poi.device, threads=threads)
+    launch_tasks(getattr(kernels, name), arrays, rest, images, device=poi.device, threads=threads, alike=True)

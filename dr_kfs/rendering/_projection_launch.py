@@ -36,7 +36,8 @@ def forward(
     device = vertices.device
     if len(rotation):
         threads = corners.shape[1]
-        launch_tasks(kernels.project, scene, [*lens, corners], len(rotation), device=device, threads=threads)
+        rest = [*lens, corners]
+        launch_tasks(kernels.project, scene, rest, len(rotation), device=device, threads=threads, alike=True)
     written = [*light, *brightness, index, shade.squeeze(2)]
     _launch_rows(kernels.shade, [vertices, faces, eye], written, len(faces), device)
     return corners, index, shade
@@ -76,7 +77,7 @@ def _launch_rows(
     """Run a kernel with a thread for each row: all at once on CUDA, some at a time on a CPU."""
     size = rows if device.type == "cuda" else min(task_size, rows)
     if rows:
-        launch_tasks(kernel, scene, [size, *rest], math.ceil(rows / size), device=device, threads=size)
+        launch_tasks(kernel, scene, [size, *rest], math.ceil(rows / size), device=device, threads=size, alike=True)
 
 
 def _kernels(dtype: torch.dtype) -> Any:

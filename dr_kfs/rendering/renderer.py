@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs._constants import may_be_kept
+from dr_kfs._constants import TensorVersions, may_be_kept
 from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.rendering._compositing_reference import softras_reach
 from dr_kfs.rendering._loose_faces import by_view, counts_by_view, loose_faces
@@ -92,6 +92,7 @@ class SoftRenderer(nn.Module):
         self.backend: Backend = backend
         self.faces_per_pixel = faces_per_pixel
         self._rig: tuple[Cameras, tuple[object, ...], Cameras] | None = None
+        self._rig_settings: tuple[Cameras, TensorVersions, dict[str, object]] | None = None
 
     def forward(
         self,
@@ -159,7 +160,7 @@ class SoftRenderer(nn.Module):
 
     def __getstate__(self) -> dict[str, object]:
         """Without what can be made again."""
-        return {**super().__getstate__(), "_rig": None}
+        return {**super().__getstate__(), "_rig": None, "_rig_settings": None}
 
     def expected_fragments(self, meshes: Meshes | SoftSurface) -> float:
         """About how many fragments (face, pixel) one view of the largest item keeps in memory; see `soft_fragments`.
@@ -240,7 +241,7 @@ class SoftRenderer(nn.Module):
     def settings(self) -> dict[str, object]:
         """What the images depend on, JSON-able: two renderers with equal settings give equal images."""
         return {
-            "cameras": self.cameras.settings(),
+            "cameras": self._camera_settings(),
             "lighting": {**dataclasses.asdict(self.lighting), "direction": list(self.lighting.direction)},
             "image_size": self.image_size,
             "sigma": self.sigma,
@@ -248,3 +249,13 @@ class SoftRenderer(nn.Module):
             "shading": self.shading,
             "coverage": self.coverage,
         }
+
+    def _camera_settings(self) -> dict[str, object]:
+        """Of the rig, kept as long as it is the same: every step asks for them."""
+        tensors = (self.cameras.rotation, self.cameras.translation)
+        kept = self._rig_settings
+        if kept is None or kept[0] is not self.cameras or not kept[1].hold(tensors):
+            kept = self.cameras, TensorVersions(tensors), self.cameras.settings()
+            if not any(tensor.is_inference() for tensor in tensors):  # which count no changes
+                self._rig_settings = kept
+        return kept[2]

@@ -247,3 +247,14 @@ class TestLighting:
     def test_impossible_light_is_refused(self, bad):
         with pytest.raises(ValueError, match="Lighting needs"):
             Lighting(**bad)
+
+
+def test_settings_follow_the_rig():
+    renderer = SoftRenderer(image_size=32)
+    first = renderer.settings()["cameras"]
+    assert renderer.settings()["cameras"] == first == hemisphere_rig().settings()
+    renderer.cameras.translation[0, 0] += 0.5
+    moved = renderer.settings()["cameras"]
+    assert moved == renderer.cameras.settings() != first
+    renderer.cameras = hemisphere_rig()[[3]]
+    assert renderer.settings()["cameras"] == hemisphere_rig()[[3]].settings()
