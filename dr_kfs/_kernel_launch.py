@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ TILE = 8
 
 
 def in_lanes(values: Tensor) -> bool:
-    """Whether the CPU kernels run: float32 on the CPU. Everything else runs the tile kernels."""
+    """Whether kernels in C++ run, where there are some: float32 on the CPU. Everything else runs those in Warp."""
     return values.device.type == "cpu" and values.dtype == torch.float32
 
 
@@ -88,21 +89,39 @@ def over_threads(kernel: Any, run: Callable[[int], None], count: int) -> None:
             run(task)
         return
     # Views differ in work, so each thread takes the next one when it is free.
-    for finished in [_pool(torch.get_num_threads()).submit(run, task) for task in range(first, count)]:
-        finished.result()
+    pool = _pool(torch.get_num_threads())
+    tasks = [pool.submit(run, task) for task in range(first, count)]
+    try:
+        for task in tasks:
+            task.result()
+    except BaseException:  # an interrupt too: nothing runs on behind it
+        for task in tasks:
+            task.cancel()
+        wait(tasks)
+        raise
 
 
-_pools: dict[int, ThreadPoolExecutor] = {}
-# A forked process has none of its parent's threads.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pools.clear)
+_threads: list[tuple[int, ThreadPoolExecutor]] = []
+_threads_lock = threading.Lock()
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that stay: beside torch's own, which wait for work in a busy loop, to start some takes milliseconds."""
-    if threads not in _pools:
-        _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="dr_kfs")
-    return _pools[threads]
+    with _threads_lock:
+        if not _threads or _threads[0][0] != threads:  # others end when their last user is done
+            _threads[:] = [(threads, ThreadPoolExecutor(threads, thread_name_prefix="dr_kfs"))]
+        return _threads[0][1]
+
+
+def _forget_threads() -> None:
+    """A forked process has none of its parent's threads, and may have its parent's lock, held."""
+    global _threads_lock
+    _threads.clear()
+    _threads_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)
 
 
 def refuse_second_derivative(name: str, way_out: str) -> Callable[..., None]:

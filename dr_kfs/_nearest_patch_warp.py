@@ -53,7 +53,7 @@ def nearest_patch_kernels(real: Any) -> types.SimpleNamespace:
                     difference = query[view, patch, d] - reference[view, int(other), d]
                     total += difference * difference
                 total = sum_over_lanes(total)
-                if total < best or nearest < wp.int64(0):
+                if nearest < wp.int64(0) or total < best or total != total:  # NaN stays, as in torch.min
                     best, nearest = total, other
         if lane == 0:
             distance[view, patch] = best / real(dimensions)

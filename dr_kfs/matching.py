@@ -40,7 +40,8 @@ def match_localized(
     """For each query patch the nearest descriptor among the reference patches within +-`radius` px, in the same view.
 
     `d_i = min_k mean_D (q_i - r_k)^2` over the (2 radius / stride + 1)^2 patches k around i, clipped at the border.
-    Many-to-one by design: a long back may match a short one.
+    Many-to-one by design: a long back may match a short one. Half precision is computed in float32. The hard minimum is
+    differentiable once; on a GPU the gradient of a patch that many match is summed in no fixed order.
 
     Args:
         query: descriptors on a square grid of P = g * g patches, row by row.
@@ -51,22 +52,25 @@ def match_localized(
             [descriptor distance], which is smooth where the best match changes; the paper's is hard.
 
     Raises:
-        ValueError: different shapes, patches that are not a square grid, or a radius or temperature that is none.
+        ValueError: different shapes or devices, patches that are not a square grid, or a radius or temperature that is
+            none.
 
     References:
         Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1, "Localized Feature matching", Eq. 2.
     """
     if query.shape[:3] != reference.shape[:3] or query.shape[-1] != reference.shape[-1]:
         raise ValueError(f"match_localized needs equal shapes, got {tuple(query.shape)} and {tuple(reference.shape)}.")
+    if query.device != reference.device:
+        raise ValueError(f"match_localized needs both on one device, got {query.device} and {reference.device}.")
     grid = round(query.shape[2] ** 0.5)
     if grid * grid != query.shape[2]:
         raise ValueError(f"match_localized needs a square grid of patches, got {query.shape[2]} patches per view.")
     _check_search(radius, stride, temperature)
     neighbours, outside, existing = _neighbourhoods(grid, min(radius // stride, grid - 1), query.device)
+    dtype = torch.promote_types(torch.promote_types(query.dtype, reference.dtype), torch.float32)
+    query, reference = query.to(dtype), reference.to(dtype)
     if temperature is None:
-        dtype = torch.promote_types(torch.promote_types(query.dtype, reference.dtype), torch.float32)
-        ours, theirs = (x.to(dtype).flatten(0, 1) for x in (query, reference))
-        distance, index = nearest_patch(ours, theirs, existing)
+        distance, index = nearest_patch(query.flatten(0, 1), reference.flatten(0, 1), existing)
         return PatchMatches(distance.view(query.shape[:3]), index.view(query.shape[:3]))
     distance = _candidates(query, reference, neighbours, outside)
     nearest = distance.detach().argmin(-1)  # an index has no gradient

@@ -77,6 +77,19 @@ class TestMatchLocalized:
         ours, theirs = match_localized(query, reference), match_localized(query.float(), reference.float())
         assert torch.equal(ours.distance, theirs.distance)
 
+    @pytest.mark.parametrize("patch", [0, 4])
+    def test_what_is_no_number_is_never_passed_over(self, patch):
+        reference = torch.randn(1, 1, 9, 4)
+        reference[0, 0, patch] = torch.nan
+        distance = match_localized(torch.randn(1, 1, 9, 4), reference).distance.view(3, 3)
+        near = torch.ones(3, 3, dtype=torch.bool) if patch == 4 else torch.zeros(3, 3, dtype=torch.bool)
+        near[:2, :2] = True
+        assert torch.equal(distance.isnan(), near)
+
+    def test_two_devices_are_an_error(self):
+        with pytest.raises(ValueError, match="on one device, got cpu and meta"):
+            match_localized(torch.randn(1, 1, 9, 4), torch.randn(1, 1, 9, 4, device="meta"))
+
     def test_double_backward_is_an_error(self):
         query = torch.randn(1, 1, 9, 4, requires_grad=True)
         distance = match_localized(query, torch.randn(1, 1, 9, 4)).distance.sum()

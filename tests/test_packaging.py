@@ -105,8 +105,9 @@ class TestWheel:
             names = set(archive.namelist())
             entry_points = archive.read(f"dr_kfs-{dr_kfs.__version__}.dist-info/entry_points.txt").decode()
         assert {f"dr_kfs/_weights/{path.name}" for path in (source / "weights").iterdir()} <= names
-        kernels = {path.relative_to(source).as_posix() for path in (source / "dr_kfs/rendering/kernels").iterdir()}
-        assert len(kernels) >= 3
+        sources = (path for pattern in ("*.cpp", "*.h") for path in (source / "dr_kfs").rglob(pattern))
+        kernels = {path.relative_to(source).as_posix() for path in sources}
+        assert {name.split("/")[1] for name in kernels} == {"rendering", "keypoints"}
         assert kernels <= names
         assert {p.relative_to(source).as_posix() for p in (source / "dr_kfs").rglob("*.py")} <= names
         assert f"dr_kfs-{dr_kfs.__version__}.dist-info/licenses/LICENSE" in names

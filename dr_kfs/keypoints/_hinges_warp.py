@@ -34,7 +34,7 @@ def hinge_kernels(real: Any) -> types.SimpleNamespace:
         first_image: int,
         margin: int,
         poi: wp.array3d(dtype=real),  # (B, H, W)
-        winners: wp.array4d(dtype=wp.uint8),  # (B, N, H, W): the largest member of each group
+        winners: wp.array4d(dtype=wp.uint8),  # (B, N, H, W): the largest member of each group where the PoI is above 0
     ):
         pixels, width = poi.shape[1] * poi.shape[2], poi.shape[2]
         image, pixel = first_image + wp.tid() // pixels, wp.tid() % pixels
@@ -49,7 +49,7 @@ def hinge_kernels(real: Any) -> types.SimpleNamespace:
                 for member in range(biases.shape[1]):
                     channel = group * biases.shape[1] + member
                     score = correlations[image, channel, row + margin, column + margin] + biases[group, member]
-                    if member == 0 or score > best:
+                    if member == 0 or score > best or score != score:  # NaN stays, as in torch.max
                         best, winner = score, member
                 winners[image, group, row, column] = wp.uint8(winner)
                 response += wp.where(group % 2 == 0, best, -best)
@@ -57,6 +57,8 @@ def hinge_kernels(real: Any) -> types.SimpleNamespace:
             probability = real(1.0) / (real(1.0) + wp.exp(-exponent))
             above = wp.max(probability - calibration[FLOOR], real(0.0))
             value = above / (real(1.0) - calibration[FLOOR])
+            if response != response:
+                value = response
         poi[image, row, column] = value
 
     @wp.kernel(module="unique", enable_backward=False)

@@ -63,7 +63,7 @@ def _any_around(images: Float[Tensor, "B H W"], side: int) -> Bool[Tensor, "B H 
     if images.is_cuda:  # four launches, not seventeen
         pool = torch.nn.functional.max_pool2d
         rows = pool(images.abs().unsqueeze(1), (side, 1), stride=1, padding=(side // 2, 0))
-        return pool(rows, (1, side), stride=1, padding=(0, side // 2)).squeeze(1) > 0
+        return pool(rows, (1, side), stride=1, padding=(0, side // 2)).squeeze(1) != 0  # true of NaN
     return _any_in_window(_any_in_window(images != 0, side, dim=-2), side, dim=-1)
 
 
@@ -130,6 +130,8 @@ class GHHDetector(FrozenBuffers):
     The weights are buffers that are neither parameters nor in `state_dict()`: a loss that owns a detector adds
     nothing to the user's optimiser or checkpoint.
 
+    Maps are differentiable once.
+
     Args:
         weights: a registered name or the path of a `.safetensors` file.
 
@@ -157,6 +159,8 @@ class GHHDetector(FrozenBuffers):
     def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
         """PoI maps in [0, 1), of the size of the images; in float32 of half-precision ones."""
         images = images.to(torch.promote_types(images.dtype, torch.float32))
+        if any(buffer.requires_grad for buffer in self.buffers()):  # the operator has no gradient of weights
+            return self._poi_in_pytorch(images)
         prepared, side = self._prepared(images), self.filters.shape[-1]
         flat = images.reshape(-1, *images.shape[-2:])
         correlations, lit = _correlate(flat, prepared.spectrum, side), _any_around(flat.detach(), side)
@@ -165,9 +169,19 @@ class GHHDetector(FrozenBuffers):
 
     def response(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
         """`f(I)` of Eq. 1, before the calibration, which makes large ones equal in float32."""
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
         filters, biases = self.filters.to(images.dtype), self.biases.to(images.dtype)
         prepared = self._prepared(images)
         return ghh_response(images, filters, biases, spectrum=prepared.spectrum, blank=prepared.blank)
+
+    def _poi_in_pytorch(self, images: Tensor) -> Tensor:
+        """The same by the formulas, differentiable in the weights too."""
+        filters, biases, scale, offset = (
+            buffer.to(images.dtype) for buffer in (self.filters, self.biases, self.scale, self.offset)
+        )
+        floor = torch.sigmoid(scale * blank_response(biases) + offset)
+        probability = torch.sigmoid(scale * ghh_response(images, filters, biases) + offset)
+        return (probability - floor).clamp_min(0.0) / (1.0 - floor)
 
     def _prepared(self, images: Tensor) -> _Prepared:
         """What depends on the weights and the size of the images alone, kept for the last sizes."""

@@ -38,7 +38,25 @@ def poi_of_correlations(
         calibration: scale, offset and floor.
         lit: where the window of the filters is not black.
         margin: see `correlations`.
+
+    Raises:
+        ValueError: tensors of different dtypes or sizes or on different devices, or groups of too many members.
     """
+    tensors = (correlations, biases, calibration)
+    if correlations.dtype not in (torch.float32, torch.float64) or len({x.dtype for x in tensors}) > 1:
+        raise ValueError(
+            f"Expected tensors of one dtype, float32 or float64, got {', '.join(str(x.dtype) for x in tensors)}."
+        )
+    if len({x.device for x in (*tensors, lit)}) > 1:
+        raise ValueError(f"Expected tensors on one device, got {', '.join(str(x.device) for x in (*tensors, lit))}.")
+    if biases.shape[1] > MOST_MEMBERS:
+        raise ValueError(f"A group has at most {MOST_MEMBERS} members, got {biases.shape[1]}.")
+    height, width = lit.shape[1] + margin, lit.shape[2] + margin
+    if correlations.shape[1] != biases.numel() or correlations.shape[2] < height or correlations.shape[3] < width:
+        raise ValueError(
+            f"Expected correlations with {biases.numel()} filters, at least {height} x {width}, got "
+            f"{tuple(correlations.shape)}."
+        )
     poi, _ = _poi_of_correlations(correlations, biases, calibration, lit, margin)
     return poi
 

@@ -1,4 +1,4 @@
-"""The formulas of `projection.py` in plain PyTorch: for smooth shading, other lights, cameras that learn, and tests."""
+"""The formulas of `projection.py` in plain PyTorch: for the other backends, and where the kernels know too little."""
 
 from __future__ import annotations
 

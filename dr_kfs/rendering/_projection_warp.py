@@ -43,6 +43,10 @@ def projection_kernels(real: Any) -> types.SimpleNamespace:
         return wp.abs(p[0]) <= farthest and wp.abs(p[1]) <= farthest and wp.abs(p[2]) <= farthest
 
     @wp.func
+    def exists(vertices: wp.array2d(dtype=real), a: int, b: int, c: int) -> bool:
+        return wp.min(wp.min(a, b), c) >= 0 and wp.max(wp.max(a, b), c) < vertices.shape[0]
+
+    @wp.func
     def corner(vertices: wp.array2d(dtype=real), i: int):
         """A vertex, or the origin in place of one that is too far."""
         p = row(vertices, i)
@@ -104,6 +108,10 @@ def projection_kernels(real: Any) -> types.SimpleNamespace:
         if f >= faces.shape[0]:
             return
         a, b, c = int(faces[f, 0]), int(faces[f, 1]), int(faces[f, 2])
+        if not exists(vertices, a, b, c):  # torch refuses the index where the rasterizer gathers the corners
+            for k in range(3):
+                drawn_faces[f, k] = wp.int64(-1)
+            return
         first, second, third = corner(vertices, a), corner(vertices, b), corner(vertices, c)
         normal = wp.cross(second - first, third - first)
         length = wp.length(normal)
@@ -166,8 +174,10 @@ def projection_kernels(real: Any) -> types.SimpleNamespace:
         f = first_task * task_size + wp.tid()
         if f >= faces.shape[0]:
             return
-        first, second = corner(vertices, int(faces[f, 0])), corner(vertices, int(faces[f, 1]))
-        third = corner(vertices, int(faces[f, 2]))
+        a, b, c = int(faces[f, 0]), int(faces[f, 1]), int(faces[f, 2])
+        if not exists(vertices, a, b, c):
+            return
+        first, second, third = corner(vertices, a), corner(vertices, b), corner(vertices, c)
         normal, center = wp.cross(second - first, third - first), (first + second + third) / real(3.0)
         length, light = wp.length(normal), vec3(light_x, light_y, light_z)
         unit = normal / wp.max(length, tiny)
@@ -196,6 +206,8 @@ def projection_kernels(real: Any) -> types.SimpleNamespace:
         if f >= faces.shape[0]:
             return
         a, b, c = int(faces[f, 0]), int(faces[f, 1]), int(faces[f, 2])
+        if not exists(vertices, a, b, c):
+            return
         if not (is_near(row(vertices, a)) and is_near(row(vertices, b)) and is_near(row(vertices, c))):
             return
         first, grad = row(vertices, a), row(grad_normals, f)

@@ -57,15 +57,21 @@ def project_meshes(
         cameras: V, on the same device and of the same dtype.
         lighting: the light.
         shading: `"flat"` or `"smooth"` normals.
-        kernels: False computes everything in PyTorch, as smooth shading, cameras that learn and subclasses of
-            `Lighting` always are.
+        kernels: False computes everything in PyTorch, as happens anyway with smooth shading, with cameras or lights
+            that learn, and with subclasses of `Cameras` and `Lighting`, whose formulas are not known here.
 
     Raises:
-        IndexError: a face of a vertex that is not there (torch's own error on a GPU).
+        ValueError: vertices and cameras of different dtypes or on different devices.
+        IndexError: a face of a vertex that is not there (on a GPU torch's own error, where the corners are gathered).
     """
-    learning = cameras.rotation.requires_grad or cameras.translation.requires_grad
-    if not kernels or learning or shading != "flat" or type(lighting) is not Lighting:
+    if not kernels or shading != "flat" or not _plain(cameras, lighting):
         return ProjectedMeshes(*reference.project_and_shade(vertices, faces, cameras, lighting, shading))
+    tensors = (vertices, cameras.rotation, cameras.translation)
+    if vertices.dtype not in (torch.float32, torch.float64) or len({(x.dtype, x.device) for x in tensors}) > 1:
+        raise ValueError(
+            "vertices and cameras must be of one dtype, float32 or float64, and on one device; got "
+            + ", ".join(f"{x.dtype} on {x.device}" for x in tensors)
+        )
     length = math.hypot(*lighting.direction)
     projected = _project_and_shade(
         vertices,
@@ -78,6 +84,14 @@ def project_meshes(
         [lighting.ambient, lighting.diffuse],
     )
     return ProjectedMeshes(*projected)
+
+
+def _plain(cameras: Cameras, lighting: Lighting) -> bool:
+    """Whether cameras and light are what the kernels know: constants, and of no class with formulas of its own."""
+    learning = cameras.rotation.requires_grad or cameras.translation.requires_grad
+    numbers = (lighting.ambient, lighting.diffuse, *lighting.direction)
+    constant = not learning and not any(isinstance(number, Tensor) for number in numbers)
+    return constant and type(cameras) is Cameras and type(lighting) is Lighting
 
 
 @torch.library.custom_op(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs._constants import TensorVersions, may_be_kept
+from dr_kfs._constants import may_be_kept
 from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.rendering._compositing_reference import softras_reach
 from dr_kfs.rendering._loose_faces import by_view, counts_by_view, loose_faces
@@ -66,6 +66,8 @@ class SoftRenderer(nn.Module):
         latter is stated in `dr_kfs.rendering.softras`.
     """
 
+    _rig_settings: tuple[Cameras, tuple[Tensor, ...], dict[str, Any]] | None = None
+
     def __init__(
         self,
         *,
@@ -92,7 +94,6 @@ class SoftRenderer(nn.Module):
         self.backend: Backend = backend
         self.faces_per_pixel = faces_per_pixel
         self._rig: tuple[Cameras, tuple[object, ...], Cameras] | None = None
-        self._rig_settings: tuple[Cameras, TensorVersions, dict[str, object]] | None = None
 
     def forward(
         self,
@@ -251,11 +252,11 @@ class SoftRenderer(nn.Module):
         }
 
     def _camera_settings(self) -> dict[str, object]:
-        """Of the rig, kept as long as it is the same: every step asks for them."""
-        tensors = (self.cameras.rotation, self.cameras.translation)
-        kept = self._rig_settings
-        if kept is None or kept[0] is not self.cameras or not kept[1].hold(tensors):
-            kept = self.cameras, TensorVersions(tensors), self.cameras.settings()
-            if not any(tensor.is_inference() for tensor in tensors):  # which count no changes
-                self._rig_settings = kept
-        return kept[2]
+        """Of the rig, named anew where its numbers are others: every step asks for them."""
+        rig, kept = self.cameras, self._rig_settings
+        tensors = (rig.rotation, rig.translation)
+        if kept is None or kept[0] is not rig or not all(map(torch.equal, kept[1], tensors)):
+            kept = rig, tuple(tensor.detach().clone() for tensor in tensors), rig.settings()
+            self._rig_settings = kept
+        # The caller's own: a code keeps it.
+        return {name: [*map(list, value)] if isinstance(value, list) else value for name, value in kept[2].items()}

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
 from dr_kfs.keypoints.ghh import ghh_response
+from dr_kfs.keypoints.hinges import MOST_MEMBERS
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.detector_data import FIELD
 from dr_kfs.training.repeatability import Response, baselines
@@ -195,7 +196,7 @@ def main(
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 2300,
     rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
     groups: Annotated[int, typer.Option(min=2, help="N, the hinges that are added and subtracted.")] = 16,
-    members: Annotated[int, typer.Option(min=1, help="M, the filters of a hinge.")] = 4,
+    members: Annotated[int, typer.Option(min=1, max=MOST_MEMBERS, help="M, the filters of a hinge.")] = 4,
     side: Annotated[int, typer.Option(min=3, max=FIELD, help="Of the filters [px], odd.")] = 17,
     radius: Annotated[float, typer.Option(help="What counts as found again [px].")] = 2.0,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of views per step.")] = PAIRS,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from dr_kfs.keypoints import GHHDetector, ghh_response
+from dr_kfs.keypoints import GHHDetector
 from dr_kfs.keypoints._hinges_warp import hinge_kernels
 from dr_kfs.keypoints.hinges import poi_of_correlations
 
@@ -15,15 +15,6 @@ def images(dtype: torch.dtype = torch.float64) -> torch.Tensor:
     seen[0, 10:20, 20:40] = 0.4
     seen[1, 20, 40] = 1.0
     return seen
-
-
-def in_pytorch(detector: GHHDetector, seen: torch.Tensor) -> torch.Tensor:
-    filters, biases, scale, offset = (
-        getattr(detector, name).to(seen.dtype) for name in ("filters", "biases", "scale", "offset")
-    )
-    floor = torch.sigmoid(scale * ghh_response(torch.zeros(1, 1, dtype=seen.dtype), filters, biases)[0, 0] + offset)
-    probability = torch.sigmoid(scale * ghh_response(seen, filters, biases) + offset)
-    return (probability - floor).clamp_min(0.0) / (1.0 - floor)
 
 
 def correlations(members: int = 3, groups: int = 2) -> list[torch.Tensor]:
@@ -39,7 +30,7 @@ def correlations(members: int = 3, groups: int = 2) -> list[torch.Tensor]:
 def test_equals_the_formula_in_pytorch(weights, dtype, tolerance):
     detector, seen = GHHDetector(weights), images(dtype)
     found = []
-    for detect in (detector, lambda x: in_pytorch(detector, x)):
+    for detect in (detector, detector._poi_in_pytorch):
         leaf = seen.clone().requires_grad_()
         poi = detect(leaf)
         (gradient,) = torch.autograd.grad((poi * torch.linspace(0, 1, 48, dtype=dtype)).sum(), leaf)
@@ -87,6 +78,38 @@ def test_gradcheck():
 def test_registration():
     values, *rest = correlations()
     torch.library.opcheck(torch.ops.dr_kfs.poi_of_correlations.default, (values.requires_grad_(), *rest, 2))
+
+
+def test_weights_that_learn_have_a_gradient():
+    detector = GHHDetector()
+    detector.scale.requires_grad_()
+    detector.biases.requires_grad_()
+    gradients = torch.autograd.grad(detector(images()).sum(), (detector.scale, detector.biases))
+    assert all(gradient.norm() > 0 for gradient in gradients)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_is_no_number_stays_so(dtype):
+    seen = images(dtype)
+    seen[1, 20, 40] = torch.nan
+    poi = GHHDetector()(seen)
+    assert poi[1].isnan().any()
+    assert poi[0].isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: [t[0].float(), *t[1:]], "one dtype"),
+        (lambda t: [x.half() if x.is_floating_point() else x for x in t], "float32 or float64"),
+        (lambda t: [t[0][:, :, :-3], *t[1:]], "at least 7 x 8, got"),
+        (lambda t: [t[0][:, :5], *t[1:]], "with 6 filters"),
+        (lambda t: [t[0].new_zeros(2, 300, 9, 11), t[1].new_zeros(1, 300), *t[2:]], "at most 256 members"),
+    ],
+)
+def test_what_does_not_fit_is_an_error(change, message):
+    with pytest.raises(ValueError, match=message):
+        poi_of_correlations(*change(correlations()), margin=2)
 
 
 def test_half_precision_is_computed_in_float32():

@@ -14,6 +14,9 @@ from dr_kfs.rendering.projection import ProjectedMeshes, project_meshes
 LIGHT = Lighting(direction=(0.3, 1.0, 0.5), ambient=0.4, diffuse=0.55)
 
 
+RIG = hemisphere_rig().to(dtype=torch.float64)
+
+
 def chair(dtype: torch.dtype = torch.float64) -> Meshes:
     return normalize(generate("chair", 4).to_meshes().to(dtype=dtype))
 
@@ -141,6 +144,29 @@ class TestChoice:
 
         mesh, cameras = chair(), hemisphere_rig().to(dtype=torch.float64)[[1]]
         assert (project_meshes(mesh.vertices, mesh.faces, cameras, lighting=Bright()).shade == 1).all()
+
+    def test_cameras_with_a_formula_of_their_own_are_asked(self):
+        class Flat(Cameras):
+            def project(self, points):
+                return points.expand(len(self), -1, -1)
+
+        mesh, rig = chair(), hemisphere_rig().to(dtype=torch.float64)[[1]]
+        cameras = Flat(rotation=rig.rotation, translation=rig.translation)
+        projected = project_meshes(mesh.vertices, mesh.faces, cameras, lighting=LIGHT)
+        assert torch.equal(projected.corners[0, :-1], mesh.vertices)
+
+    def test_a_light_that_learns_has_a_gradient(self):
+        ambient = torch.tensor(0.5, requires_grad=True)
+        lighting = Lighting()
+        object.__setattr__(lighting, "ambient", ambient)  # past the type checks of these tests, which users do not have
+        shade = project_meshes(chair().vertices, chair().faces, RIG, lighting=lighting).shade
+        assert torch.autograd.grad(shade.sum(), ambient)[0] > 0
+
+    @pytest.mark.parametrize("dtypes", [(torch.float32, torch.float64), (torch.float16, torch.float16)])
+    def test_mixed_dtypes_are_an_error(self, dtypes):
+        mesh, cameras = chair(dtypes[0]), hemisphere_rig().to(dtype=dtypes[1])
+        with pytest.raises(ValueError, match="one dtype, float32 or float64"):
+            project_meshes(mesh.vertices.to(dtypes[0]), mesh.faces, cameras, lighting=LIGHT)
 
     def test_double_backward_is_an_error(self):
         leaf = chair().vertices.clone().requires_grad_()

@@ -254,7 +254,16 @@ def test_settings_follow_the_rig():
     first = renderer.settings()["cameras"]
     assert renderer.settings()["cameras"] == first == hemisphere_rig().settings()
     renderer.cameras.translation[0, 0] += 0.5
+    renderer.cameras.rotation.data[1] = renderer.cameras.rotation[2]  # which torch does not count as a change
     moved = renderer.settings()["cameras"]
     assert moved == renderer.cameras.settings() != first
     renderer.cameras = hemisphere_rig()[[3]]
     assert renderer.settings()["cameras"] == hemisphere_rig()[[3]].settings()
+
+
+def test_settings_are_the_callers_own():
+    renderer = SoftRenderer(image_size=32)
+    first = renderer.settings()["cameras"]
+    first["fov"] = 40.0
+    first["eyes"][0][0] = 7.0
+    assert renderer.settings()["cameras"] == hemisphere_rig().settings()

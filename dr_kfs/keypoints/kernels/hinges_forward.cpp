@@ -33,7 +33,7 @@ for (long next = 0; next < width; next += 8) {
         Mask winner = 0;
         for (int member = 1; member < members; member++) {
             const Lanes other = load(score + member * plane) + bias[group * members + member];
-            const Mask larger_here = other > best;
+            const Mask larger_here = (other > best) | (other != other);  // NaN stays, as in torch.max
             winner = larger_here ? (Mask)member : winner;
             best = larger_here ? other : best;
         }
@@ -41,6 +41,7 @@ for (long next = 0; next < width; next += 8) {
         response += group % 2 == 0 ? best : -best;
     }
     const Lanes probability = 1.0f / (1.0f + exponential(-(scale * response + offset)));
-    const Lanes value = larger(probability - blank, ZERO) / (1.0f - blank);
+    const Lanes above = larger(probability - blank, ZERO) / (1.0f - blank);
+    const Lanes value = response == response ? above : response;
     store(poi_row + column, __builtin_convertvector(seen, Mask) != 0 ? value : ZERO);
 }

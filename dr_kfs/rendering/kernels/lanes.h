@@ -1,4 +1,4 @@
-// Eight numbers at a time: the vector arithmetic of all CPU kernels of this folder.
+// Eight numbers at a time: the vector arithmetic of all CPU kernels in C++, the detector's too.
 //
 // This text stands at the top of the bodies of the kernels (Warp compiles function bodies), so it defines lambdas and
 // local types. Clang lowers the vector types to whatever the machine has: AVX-512, AVX2, NEON or scalars.
