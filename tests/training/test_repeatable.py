@@ -15,6 +15,7 @@ from dr_kfs.datasets import split_of
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
 from dr_kfs.rendering import Cameras, hemisphere_rig
 from dr_kfs.training import evaluate_detector, train_repeatable
+from dr_kfs.training.ghh_network import GHHNetwork
 from dr_kfs.training.repeatability import baselines, carried
 from dr_kfs.training.repeatability_loss import (
     carried_pixels,
@@ -144,6 +145,19 @@ class TestExpectation:
         assert torch.isfinite(gradient).all()
 
 
+def test_the_best_weights_are_kept_and_survive_a_checkpoint():
+    network = GHHNetwork(2, 2, 5)
+    for share, bias in ((0.5, 1.0), (0.7, 2.0), (0.6, 3.0)):
+        with torch.no_grad():
+            network.biases.fill_(bias)
+        network.keep_best(share)
+    again = GHHNetwork(2, 2, 5)
+    again.load_state_dict(network.state_dict())
+    assert again.best_share.item() == pytest.approx(0.7)
+    assert (again.best_biases == 2.0).all()
+    assert (again.biases == 3.0).all()
+
+
 def app_of(module):
     app = typer.Typer()
     app.command()(module.main)
@@ -162,14 +176,16 @@ class TestCommand:
         views.mkdir()
         group.save(views / "00000.safetensors")
         small = ["--shapes", "1", "--held-out-shapes", "5", "--groups", "2", "--members", "2", "--side", "9"]
-        where = ["--views", str(views), "--out", str(tmp_path), "--pairs", "1"]
+        where = ["--views", str(views), "--out", str(tmp_path), "--pairs", "1", "--check-pairs", "1"]
         state = ["--checkpoint", str(tmp_path / "state.pt"), "--log", str(tmp_path / "curve.jsonl")]
         command(train_repeatable, *small, *where, *state, "--steps", "10")
         assert "resumed at step 10" in command(train_repeatable, *small, *where, *state, "--steps", "10")
         entry = json.loads((tmp_path / "registry.json").read_text())["ghh-repeatable"]
         assert "--side 9" in entry["command"]
         assert {"repeatability_detector", "repeatability_harris"} <= set(entry["figures"])
-        assert json.loads((tmp_path / "curve.jsonl").read_text())["step"] == 10
+        curve = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in curve] == [10, 10]
+        assert curve[0]["checked"] == entry["figures"]["repeatability_checked"] > 0
         other = CliRunner().invoke(app_of(train_repeatable), [*small, *where, *state, "--steps", "10", "--seed", "1"])
         assert "with seed=0, not 1" in str(other.exception)
         path = str(tmp_path / "ghh-repeatable.safetensors")
