@@ -16,6 +16,8 @@ from dr_kfs._warp_runtime import quiet_warp
 
 MAX_THREADS = 2**31 - 1
 """Of a launch: kernels number their threads in int32."""
+HAND_OVER = 2e-3
+"""What it takes to hand work to other threads while torch's wait for theirs in a busy loop [s]."""
 TILE = 8
 """Side of a screen tile [px]; its pixels are the threads of a CUDA block."""
 
@@ -33,7 +35,7 @@ def launch_tasks(
     *,
     device: torch.device,
     threads: int = 1,
-    alike: bool = False,
+    seconds: float | None = None,
 ) -> None:
     """Run a kernel over tasks: in one launch on CUDA, on the current stream; on the CPU in several, on all threads.
 
@@ -44,7 +46,8 @@ def launch_tasks(
         tasks: how many; they share nothing that is written to.
         device: of all tensors.
         threads: of a task.
-        alike: the tasks take equally long, and little: a CPU has one launch per thread then, and not one per task.
+        seconds: about what a thread takes on a CPU, where all take equally long. Then it has one launch per thread of
+            torch and not one per task, or just one, on the calling thread, if they are done in `HAND_OVER` together.
     """
     with quiet_warp() as wp:
         on_device = wp.device_from_torch(device)
@@ -59,7 +62,10 @@ def launch_tasks(
                 for first in range(0, tasks, most):
                     run(first, min(most, tasks - first))
         else:
-            some = math.ceil(tasks / torch.get_num_threads()) if alike else 1
+            some = 1
+            if seconds is not None:
+                one_launch = tasks * threads * seconds < HAND_OVER
+                some = tasks if one_launch else math.ceil(tasks / torch.get_num_threads())
             over_threads(kernel, lambda n: run(n * some, min(some, tasks - n * some)), math.ceil(tasks / max(1, some)))
 
 

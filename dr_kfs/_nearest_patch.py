@@ -88,12 +88,12 @@ def _launch(name: str, arrays: list[Tensor], written: list[Tensor]) -> None:
     """Run a kernel over all views, with a thread for each patch, or a warp of them on CUDA."""
     from dr_kfs._nearest_patch_warp import nearest_patch_kernels
 
-    views, patches, _ = arrays[0].shape
+    views, patches, dimensions = arrays[0].shape
     if views == 0 or patches == 0:
         return
     lanes = WARP if arrays[0].is_cuda else 1
     rest: list[Any] = [lanes, *written]
     with quiet_warp() as wp:
         kernels = nearest_patch_kernels(wp.float64 if arrays[0].dtype == torch.float64 else wp.float32)
-    threads = patches * lanes
-    launch_tasks(getattr(kernels, name), arrays, rest, views, device=arrays[0].device, threads=threads, alike=True)
+    threads, seconds = patches * lanes, 1e-9 * dimensions * (arrays[2].shape[1] if name == "forward" else 1)
+    launch_tasks(getattr(kernels, name), arrays, rest, views, device=arrays[0].device, threads=threads, seconds=seconds)

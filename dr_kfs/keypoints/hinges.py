@@ -74,7 +74,7 @@ def _poi_of_correlations(
     images, height, width = lit.shape
     winners = torch.empty(images, len(biases), height, width, dtype=torch.uint8, device=lit.device)
     tensors = [x.contiguous() for x in (correlations, biases, calibration, lit.view(torch.uint8))]
-    _launch("forward", tensors, [margin, poi, winners], poi)
+    _launch("forward", tensors, [margin, poi, winners], poi, biases.numel())
     return poi, winners
 
 
@@ -97,7 +97,7 @@ def _poi_of_correlations_backward(
     gradient = poi.new_zeros(shape)
     members = shape[1] // winners.shape[1]
     tensors = [poi, winners, calibration.contiguous(), grad_poi.contiguous()]
-    _launch("backward", tensors, [members, margin, gradient], poi)
+    _launch("backward", tensors, [members, margin, gradient], poi, shape[1])
     return gradient
 
 
@@ -130,7 +130,7 @@ _poi_of_correlations_backward.register_autograd(
 )
 
 
-def _launch(name: str, arrays: list[Tensor], rest: list[Any], poi: Tensor) -> None:
+def _launch(name: str, arrays: list[Tensor], rest: list[Any], poi: Tensor, filters: int) -> None:
     """Run a kernel: with a thread for each pixel of each image, or for each row in float32 on a CPU."""
     from dr_kfs.keypoints._hinges_cpu_warp import LEAST_WIDTH, hinge_cpu_kernels
     from dr_kfs.keypoints._hinges_warp import hinge_kernels
@@ -140,7 +140,8 @@ def _launch(name: str, arrays: list[Tensor], rest: list[Any], poi: Tensor) -> No
     images, height, width = poi.shape
     with quiet_warp() as wp:
         if in_lanes(poi) and width >= LEAST_WIDTH:
-            kernels, threads = hinge_cpu_kernels(), height
+            kernels, threads, seconds = hinge_cpu_kernels(), height, 1e-9 * width * filters
         else:
-            kernels, threads = hinge_kernels(wp.float64 if poi.dtype == torch.float64 else wp.float32), height * width
-    launch_tasks(getattr(kernels, name), arrays, rest, images, device=poi.device, threads=threads, alike=True)
+            kernels = hinge_kernels(wp.float64 if poi.dtype == torch.float64 else wp.float32)
+            threads, seconds = height * width, 8e-9 * filters
+    launch_tasks(getattr(kernels, name), arrays, rest, images, device=poi.device, threads=threads, seconds=seconds)

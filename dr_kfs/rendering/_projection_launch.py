@@ -12,7 +12,9 @@ from dr_kfs._kernel_launch import launch_tasks
 from dr_kfs._warp_runtime import quiet_warp
 
 _TASK_SIZE = 4096
-"""Vertices or faces that a CPU thread takes at a time."""
+"""Vertices or faces of a task."""
+_VERTEX = 2e-8
+"""About what a vertex or a face takes in one view on a CPU [s]."""
 
 
 def forward(
@@ -33,13 +35,13 @@ def forward(
     shade = vertices.new_empty(len(rotation), len(faces), 1)
     kernels = _kernels(vertices.dtype)
     scene = [vertices, rotation, translation]
-    device = vertices.device
-    if len(rotation):
+    device, views = vertices.device, len(rotation)
+    if views:
         threads = corners.shape[1]
         rest = [*lens, corners]
-        launch_tasks(kernels.project, scene, rest, len(rotation), device=device, threads=threads, alike=True)
+        launch_tasks(kernels.project, scene, rest, views, device=device, threads=threads, seconds=_VERTEX)
     written = [*light, *brightness, index, shade.squeeze(2)]
-    _launch_rows(kernels.shade, [vertices, faces, eye], written, len(faces), device)
+    _launch_rows(kernels.shade, [vertices, faces, eye], written, len(faces), views)
     return corners, index, shade
 
 
@@ -57,27 +59,29 @@ def backward(
     rotation, translation, eye = (tensor.contiguous() for tensor in cameras)
     of_corners, of_shade = gradients
     total = torch.zeros_like(vertices)
-    kernels, device = _kernels(vertices.dtype), vertices.device
+    kernels, views = _kernels(vertices.dtype), len(rotation)
     if of_corners is not None:
         scene, rest = [vertices, rotation, translation], [*lens, of_corners.contiguous(), total]
-        _launch_rows(kernels.project_backward, scene, rest, len(vertices), device)
+        _launch_rows(kernels.project_backward, scene, rest, len(vertices), views)
     if of_shade is not None:
         of_normals = vertices.new_empty(len(faces), 3)
         rest = [*light, brightness[1], of_shade.squeeze(2).contiguous(), of_normals]
-        _launch_rows(kernels.shade_backward, [vertices, faces, eye], rest, len(faces), device)
+        _launch_rows(kernels.shade_backward, [vertices, faces, eye], rest, len(faces), views)
         # Faces share vertices: on a CPU one thread adds them, in their order.
         scene = [vertices, faces, of_normals]
-        _launch_rows(kernels.add_normals, scene, [total], len(faces), device, task_size=max(1, len(faces)))
+        _launch_rows(kernels.add_normals, scene, [total], len(faces), 1, task_size=max(1, len(faces)))
     return total
 
 
 def _launch_rows(
-    kernel: Any, scene: list[Tensor], rest: list[Any], rows: int, device: torch.device, task_size: int = _TASK_SIZE
+    kernel: Any, scene: list[Tensor], rest: list[Any], rows: int, views: int, task_size: int = _TASK_SIZE
 ) -> None:
-    """Run a kernel with a thread for each row: all at once on CUDA, some at a time on a CPU."""
+    """Run a kernel with a thread for each row, which goes through the views: all at once on CUDA."""
+    device = scene[0].device
     size = rows if device.type == "cuda" else min(task_size, rows)
     if rows:
-        launch_tasks(kernel, scene, [size, *rest], math.ceil(rows / size), device=device, threads=size, alike=True)
+        tasks, seconds = math.ceil(rows / size), _VERTEX * views
+        launch_tasks(kernel, scene, [size, *rest], tasks, device=device, threads=size, seconds=seconds)
 
 
 def _kernels(dtype: torch.dtype) -> Any:
