@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
@@ -18,6 +18,8 @@ MAX_THREADS = 2**31 - 1
 """Of a launch: kernels number their threads in int32."""
 HAND_OVER = 2e-3
 """What it takes to hand work to other threads while torch's wait for theirs in a busy loop [s]."""
+WARP = 32
+"""Threads of a CUDA warp."""
 TILE = 8
 """Side of a screen tile [px]; its pixels are the threads of a CUDA block."""
 
@@ -25,6 +27,12 @@ TILE = 8
 def in_lanes(values: Tensor) -> bool:
     """Whether kernels in C++ run, where there are some: float32 on the CPU. Everything else runs those in Warp."""
     return values.device.type == "cpu" and values.dtype == torch.float32
+
+
+def kernels_like(make: Callable[[Any], Any], values: Tensor) -> Any:
+    """`make(real)`, the kernels of a `_*_warp` module, in the precision of these values: float32, or float64."""
+    with quiet_warp() as wp:
+        return make(wp.float64 if values.dtype == torch.float64 else wp.float32)
 
 
 def launch_tasks(
@@ -107,27 +115,14 @@ def over_threads(kernel: Any, run: Callable[[int], None], count: int) -> None:
         raise
 
 
-_threads: list[tuple[int, ThreadPoolExecutor]] = []
-_threads_lock = threading.Lock()
-
-
+@functools.lru_cache(maxsize=1)  # threads of another number end when their last user is done
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Threads that stay: beside torch's own, which wait for work in a busy loop, to start some takes milliseconds."""
-    with _threads_lock:
-        if not _threads or _threads[0][0] != threads:  # others end when their last user is done
-            _threads[:] = [(threads, ThreadPoolExecutor(threads, thread_name_prefix="dr_kfs"))]
-        return _threads[0][1]
+    return ThreadPoolExecutor(threads, thread_name_prefix="dr_kfs")
 
 
-def _forget_threads() -> None:
-    """A forked process has none of its parent's threads, and may have its parent's lock, held."""
-    global _threads_lock
-    _threads.clear()
-    _threads_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)
+if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def refuse_second_derivative(name: str, way_out: str) -> Callable[..., None]:

@@ -8,11 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dr_kfs._kernel_launch import launch_tasks, refuse_second_derivative
-from dr_kfs._warp_runtime import quiet_warp
-
-WARP = 32
-"""Threads of a CUDA warp, which share a patch."""
+from dr_kfs._kernel_launch import WARP, kernels_like, launch_tasks, refuse_second_derivative
 
 
 def nearest_patch(
@@ -93,7 +89,6 @@ def _launch(name: str, arrays: list[Tensor], written: list[Tensor]) -> None:
         return
     lanes = WARP if arrays[0].is_cuda else 1
     rest: list[Any] = [lanes, *written]
-    with quiet_warp() as wp:
-        kernels = nearest_patch_kernels(wp.float64 if arrays[0].dtype == torch.float64 else wp.float32)
+    kernels = kernels_like(nearest_patch_kernels, arrays[0])
     threads, seconds = patches * lanes, 1e-9 * dimensions * (arrays[2].shape[1] if name == "forward" else 1)
     launch_tasks(getattr(kernels, name), arrays, rest, views, device=arrays[0].device, threads=threads, seconds=seconds)

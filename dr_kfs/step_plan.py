@@ -108,8 +108,7 @@ def _budget(device: torch.device) -> float:
     if device.type != "cuda":
         return float("inf")
     free, total = torch.cuda.mem_get_info(device)
-    # What torch holds and reuses. `memory_reserved` and `memory_allocated` gather some 200 numbers each, which took a
-    # twentieth of a step.
+    # What torch holds and reuses. `memory_reserved` and `memory_allocated` gather some 200 numbers each, every step.
     held = torch.cuda.memory_stats_as_nested_dict(device)
     unused = held["reserved_bytes"]["all"]["current"] - held["allocated_bytes"]["all"]["current"]
     return min(GPU_SHARE * total, FREE_SHARE * (free + unused))

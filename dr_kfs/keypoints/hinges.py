@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from dr_kfs._kernel_launch import in_lanes, launch_tasks, refuse_second_derivative
+from dr_kfs._kernel_launch import in_lanes, kernels_like, launch_tasks, refuse_second_derivative
 from dr_kfs._warp_runtime import quiet_warp
 
 MOST_MEMBERS = 256
@@ -138,10 +138,9 @@ def _launch(name: str, arrays: list[Tensor], rest: list[Any], poi: Tensor, filte
     if poi.numel() == 0:
         return
     images, height, width = poi.shape
-    with quiet_warp() as wp:
-        if in_lanes(poi) and width >= LEAST_WIDTH:
+    if in_lanes(poi) and width >= LEAST_WIDTH:
+        with quiet_warp():
             kernels, threads, seconds = hinge_cpu_kernels(), height, 1e-9 * width * filters
-        else:
-            kernels = hinge_kernels(wp.float64 if poi.dtype == torch.float64 else wp.float32)
-            threads, seconds = height * width, 8e-9 * filters
+    else:
+        kernels, threads, seconds = kernels_like(hinge_kernels, poi), height * width, 8e-9 * filters
     launch_tasks(getattr(kernels, name), arrays, rest, images, device=poi.device, threads=threads, seconds=seconds)

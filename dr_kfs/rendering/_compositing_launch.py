@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs._kernel_launch import in_lanes, launch_tasks, over_threads, warp_arguments
+from dr_kfs._kernel_launch import in_lanes, kernels_like, launch_tasks, over_threads, warp_arguments
 from dr_kfs._warp_runtime import quiet_warp
 
 CHUNK = 8192
@@ -82,7 +82,7 @@ def _launch(name: str, fragments: list[Tensor], rest: list[Any]) -> None:
             return
         from dr_kfs.rendering._compositing_warp import translucent_kernels
 
-        kernel = getattr(translucent_kernels(wp.float64 if depth.dtype == torch.float64 else wp.float32), name)
+        kernel = getattr(kernels_like(translucent_kernels, depth), name)
         if name == "backward":
             rest = [*rest, torch.empty_like(depth), torch.empty_like(depth)]
         on_device = wp.device_from_torch(depth.device)

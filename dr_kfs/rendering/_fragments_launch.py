@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs._kernel_launch import in_lanes, launch_tasks
+from dr_kfs._kernel_launch import in_lanes, kernels_like, launch_tasks
 from dr_kfs._warp_runtime import quiet_warp
 from dr_kfs.rendering._tiles_launch import face_starts, fill_tiles, threads_per_view
 
@@ -94,7 +94,7 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
     """
     if views == 0:
         return
-    with quiet_warp() as wp:
+    with quiet_warp():
         if in_lanes(scene[0]):
             from dr_kfs.rendering._fragments_cpu_warp import fragment_cpu_kernels
 
@@ -102,6 +102,6 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, size: i
         else:
             from dr_kfs.rendering._fragments_warp import fragment_kernels
 
-            kernels = fragment_kernels(wp.float64 if scene[0].dtype == torch.float64 else wp.float32)
+            kernels = kernels_like(fragment_kernels, scene[0])
             threads = threads_per_view(size)
         launch_tasks(getattr(kernels, name), scene, rest, views, device=scene[0].device, threads=threads)

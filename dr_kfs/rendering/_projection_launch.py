@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs._kernel_launch import launch_tasks
-from dr_kfs._warp_runtime import quiet_warp
+from dr_kfs._kernel_launch import kernels_like, launch_tasks
 
 _TASK_SIZE = 4096
 """Vertices or faces of a task."""
@@ -33,7 +32,7 @@ def forward(
     corners = vertices.new_empty(len(rotation), len(vertices) + 1, 3)
     index = torch.empty_like(faces)
     shade = vertices.new_empty(len(rotation), len(faces), 1)
-    kernels = _kernels(vertices.dtype)
+    kernels = _kernels(vertices)
     scene = [vertices, rotation, translation]
     device, views = vertices.device, len(rotation)
     if views:
@@ -59,7 +58,7 @@ def backward(
     rotation, translation, eye = (tensor.contiguous() for tensor in cameras)
     of_corners, of_shade = gradients
     total = torch.zeros_like(vertices)
-    kernels, views = _kernels(vertices.dtype), len(rotation)
+    kernels, views = _kernels(vertices), len(rotation)
     if of_corners is not None:
         scene, rest = [vertices, rotation, translation], [*lens, of_corners.contiguous(), total]
         _launch_rows(kernels.project_backward, scene, rest, len(vertices), views)
@@ -84,8 +83,7 @@ def _launch_rows(
         launch_tasks(kernel, scene, [size, *rest], tasks, device=device, threads=size, seconds=seconds)
 
 
-def _kernels(dtype: torch.dtype) -> Any:
+def _kernels(vertices: Tensor) -> Any:
     from dr_kfs.rendering._projection_warp import projection_kernels
 
-    with quiet_warp() as wp:
-        return projection_kernels(wp.float64 if dtype == torch.float64 else wp.float32)
+    return kernels_like(projection_kernels, vertices)

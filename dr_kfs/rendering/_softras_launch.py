@@ -12,14 +12,12 @@ import torch
 from torch import Tensor
 
 from dr_kfs._constants import constant
-from dr_kfs._kernel_launch import in_lanes, launch_tasks
+from dr_kfs._kernel_launch import WARP, in_lanes, kernels_like, launch_tasks
 from dr_kfs._warp_runtime import quiet_warp
 from dr_kfs.rendering._loose_faces import counts_by_view, loose_faces, mesh_gradients
 from dr_kfs.rendering._softras_reference import reach
 from dr_kfs.rendering._tiles_launch import face_starts, fill_tiles, threads_per_view
 
-WARP = 32
-"""Threads of a CUDA warp."""
 BUSY = 2**20
 """Threads that keep a GPU busy: where there are fewer faces, each has more warps, up to `MOST_LANES` threads."""
 MOST_LANES = 64 * WARP
@@ -152,7 +150,7 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, threads
     """
     if views == 0 or threads == 0:
         return
-    with quiet_warp() as wp:
+    with quiet_warp():
         if in_lanes(scene[0]):
             from dr_kfs.rendering._softras_cpu_warp import softras_cpu_kernels
 
@@ -160,5 +158,5 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, threads
         else:
             from dr_kfs.rendering._softras_warp import softras_kernels
 
-            kernels = softras_kernels(wp.float64 if scene[0].dtype == torch.float64 else wp.float32)
+            kernels = kernels_like(softras_kernels, scene[0])
         launch_tasks(getattr(kernels, name), scene, rest, views, device=scene[0].device, threads=threads)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dr_kfs._constants import constant
-from dr_kfs._kernel_launch import MAX_THREADS, TILE, launch_tasks
+from dr_kfs._kernel_launch import MAX_THREADS, TILE, kernels_like, launch_tasks
 from dr_kfs._warp_runtime import quiet_warp
 
 
@@ -40,8 +40,8 @@ def fill_tiles(
     counts = torch.zeros(len(face_ndc), dtype=torch.int32, device=device)
     if most == 0:
         return counts.new_zeros(tiles + 1), counts
-    with quiet_warp() as wp:
-        kernels = tile_functions(wp.float64 if face_ndc.dtype == torch.float64 else wp.float32)
+    with quiet_warp():
+        kernels = kernels_like(tile_functions, face_ndc)
         scene = [face_ndc, face_starts(face_counts, device)]
         numbers = [most, image_size, reach, clip]
         launch_tasks(kernels.count_tiles, scene, [*numbers, counts], views, device=device, threads=most)

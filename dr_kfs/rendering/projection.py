@@ -8,8 +8,8 @@ For a camera `R, t` with the eye `e = -R^T t`, a vertex p, and a face with the c
 Faces that are lines or points, or have a corner beyond `FARTHEST`, are not drawn: their three corners become one that
 lies at the eye, in front of the clip plane, where the rasterizer drops them with no gradient.
 
-With flat shading, kernels compute this and its gradient: PyTorch takes some ninety operations, and on a GPU starting
-them took longer than rasterizing.
+With flat shading, kernels compute this and its gradient: PyTorch takes some ninety operations, and a GPU waits for the
+host to start each.
 """
 
 from __future__ import annotations

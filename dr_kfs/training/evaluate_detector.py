@@ -13,16 +13,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from dr_kfs.datasets.splits import TEST_FAMILIES, TEST_SEEDS, VALIDATION_FAMILIES, VALIDATION_SEEDS
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.keypoints.ghh import DEFAULT_DETECTOR
-from dr_kfs.training.repeatability import Change, ViewPair, above_blank, baselines, repeatability, view_pair
+from dr_kfs.training.repeatability import Change, above_blank, baselines, repeatability, view_pairs
 
 HELD_OUT = {
     "validation": (VALIDATION_FAMILIES, VALIDATION_SEEDS.start + 500),
@@ -34,16 +32,6 @@ CHANGES: dict[Change, str] = {
     "triangles": "other triangles",
     "export": "defects, triangles and view",
 }
-
-
-def held_out_pairs(split: str, change: Change, pairs: int, *, seed: int, console: Console) -> list[ViewPair]:
-    """Pairs of views of the split's families, in turn."""
-    families, first = HELD_OUT[split]
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        view_pair(families[index % len(families)], first + index, change, generator=generator)
-        for index in track(range(pairs), description=f"rendering {split} shapes", console=console)
-    ]
 
 
 def main(
@@ -62,7 +50,8 @@ def main(
     detectors = {name: above_blank(GHHDetector(name)) for name in weights or [DEFAULT_DETECTOR]} | baselines()
     found: dict[str, dict[str, float]] = {}
     for change, title in CHANGES.items():
-        drawn = held_out_pairs(split, change, pairs, seed=seed, console=console)
+        label = f"rendering {split} shapes"
+        drawn = view_pairs(*HELD_OUT[split], change, pairs, seed=seed, label=label, console=console)
         found[title] = repeatability(detectors, drawn, count=count, radius=radius)
     table = Table("detector", *found)
     for name in detectors:

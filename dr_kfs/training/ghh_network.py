@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 from rich.console import Console
-from rich.progress import track
 from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import VALIDATION_FAMILIES, VALIDATION_SEEDS
 from dr_kfs.keypoints.ghh import blank_response, ghh_response
-from dr_kfs.training.repeatability import ViewPair, baselines, repeatability, view_pair
+from dr_kfs.training.repeatability import ViewPair, baselines, repeatability, view_pairs
 
 FIRST_CHECKED = VALIDATION_SEEDS.start + 700
 """First seed of the shapes of the checks; `evaluate_detector` has others."""
@@ -65,14 +64,11 @@ class GHHNetwork(nn.Module):
 
 def pairs_to_check(count: int, *, seed: int, console: Console) -> list[ViewPair]:
     """Pairs of views of validation families, in turn."""
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        view_pair(VALIDATION_FAMILIES[index % 2], FIRST_CHECKED + index, "view", generator=generator)
-        for index in track(range(count), description="rendering pairs to check", console=console)
-    ]
+    label = "rendering pairs to check"
+    return view_pairs(VALIDATION_FAMILIES, FIRST_CHECKED, "view", count, seed=seed, label=label, console=console)
 
 
 def checked(network: GHHNetwork, pairs: list[ViewPair]) -> float:
     """The share of the network's points that is found again, as many points as Shi-Tomasi and Harris have."""
-    rivals = {name: baselines()[name] for name in ("harris", "shi_tomasi")}
+    rivals = {name: respond for name, respond in baselines().items() if name in ("harris", "shi_tomasi")}
     return repeatability({"network": network.above_blank, **rivals}, pairs)["network"]

@@ -17,6 +17,8 @@ from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from dr_kfs.datasets import generate, retriangulated, with_cad_defects
@@ -68,6 +70,27 @@ def view_pair(family: str, seed: int, change: Change, *, generator: torch.Genera
     with torch.no_grad():
         views = [renderer(normalize(mesh, frame), cameras[[index]]) for index, mesh in enumerate((meshes, after))]
     return ViewPair(family, torch.cat([v.images[0] for v in views]), torch.cat([v.depth[0] for v in views]), cameras)
+
+
+def view_pairs(
+    families: Sequence[str], first_seed: int, change: Change, count: int, *, seed: int, label: str, console: Console
+) -> list[ViewPair]:
+    """Pairs of the families in turn, each of a shape of its own.
+
+    Args:
+        families: of the shapes.
+        first_seed: of the first shape; the others follow.
+        change: see `view_pair`.
+        count: how many.
+        seed: of the cameras.
+        label: what the progress bar says.
+        console: where it is.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        view_pair(families[index % len(families)], first_seed + index, change, generator=generator)
+        for index in track(range(count), description=label, console=console)
+    ]
 
 
 def strongest_points(
