@@ -6,72 +6,34 @@ detected), then *judged* (described, matched) in smaller parts, because descript
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dr_kfs._image_stages import DescribedViews, ImageStages, Look, SeenViews, tensors_with_gradient
+from dr_kfs._recorded_stages import RecordedStages
 from dr_kfs._sides import Side, side_items, side_tensors, with_side_tensors
+from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan
-
-
-@dataclass(frozen=True)
-class SeenViews:
-    """Some views of some shapes, before they are described."""
-
-    images: Float[Tensor, "B V H W"]
-    poi: tuple[Float[Tensor, "B V _ _"], ...]
-    """Of the images at each scale."""
-
-    def part(self, views: slice) -> SeenViews:
-        """Some of the views."""
-        return SeenViews(self.images[:, views], tuple(poi[:, views] for poi in self.poi))
-
-    def leaves(self) -> SeenViews:
-        """The same values without their history, ready to gather a gradient where they have one."""
-        images, *poi = (x.detach().requires_grad_(x.requires_grad) for x in (self.images, *self.poi))
-        return SeenViews(images, tuple(poi))
-
-
-@dataclass(frozen=True)
-class DescribedViews:
-    """What some views of some shapes look like to the matcher."""
-
-    descriptors: Float[Tensor, "B V P D"]
-    weights: Float[Tensor, "B V P"]
-    """Mean PoI of each patch, `w_i` of Eq. 2."""
-
-    def part(self, views: slice) -> DescribedViews:
-        """Some of the views."""
-        return DescribedViews(self.descriptors[:, views], self.weights[:, views])
-
-    def joined(self, other: DescribedViews) -> DescribedViews:
-        """Both batches as one."""
-        descriptors = torch.cat([self.descriptors, other.descriptors])
-        return DescribedViews(descriptors, torch.cat([self.weights, other.weights]))
-
-    def leaves(self) -> DescribedViews:
-        """Itself: a code has no history."""
-        return self
-
-
-Look: TypeAlias = "SeenViews | DescribedViews"
 
 
 @dataclass(frozen=True)
 class ChunkedStep:
     """The distance of pairs of shapes, as a sum over chunks."""
 
-    see: Callable[[Side, list[int]], Look]
-    """Some views of a side, seen; a code's are described already."""
-    judge: Callable[[Look, Look], Float[Tensor, " B"]]
-    """What some views add to the distances."""
+    render: Callable[[Side, list[int]], Float[Tensor, "B V H W"] | DescribedViews]
+    """Some views of a side; a code's are described already."""
+    stages: ImageStages
+    """What they go through then."""
     plan: StepPlan
     views: list[int]
+    recorded: RecordedStages | None = None
+    """Replays them, in steps that can be."""
 
     def values(self, ours: Side, theirs: Side, *, fused: bool) -> Float[Tensor, " B"]:
         """The distances; see `DRKFSLoss(fused=...)`."""
@@ -84,7 +46,7 @@ class ChunkedStep:
         chunks = []
         for items in self.shape_chunks(len(ours)):
             a, b = (_some(side, items, len(ours)) for side in (ours, theirs))
-            parts = [self.judge(*look) for seen in self.seen(a, b) for look in self.runs(seen)]
+            parts = [self.stages.distance(*look) for seen in self.seen(a, b) for look in self.runs(seen)]
             chunks.append(torch.stack(parts).sum(0))
         total = torch.cat(chunks)
         if with_grad and not total.requires_grad:  # nothing was visible: a gradient of zero is still a gradient
@@ -112,22 +74,45 @@ class ChunkedStep:
 
     def _add_gradients(self, ours: Side, theirs: Side, leaves: list[tuple[Tensor, Tensor]]) -> Float[Tensor, " B"]:
         """The values of some shapes; the gradient of each leaf is added to the tensor beside it."""
+        if self.recorded is not None and self._can_be_recorded(ours, theirs):
+            return self._add_recorded(self.recorded, ours, theirs, leaves)
         values: list[Tensor] = []
         with torch.enable_grad():
             for seen in self.seen(ours, theirs):
-                outputs = _seen_tensors(seen)
+                outputs = list(tensors_with_gradient(seen))
                 incoming: list[list[Tensor]] = [[] for _ in outputs]
                 for looks in self.runs(seen):
                     looks = [look.leaves() for look in looks]
-                    part = self.judge(*looks)
+                    part = self.stages.distance(*looks)
                     values.append(part.detach())
-                    inputs = _seen_tensors(looks)
+                    inputs = list(tensors_with_gradient(looks))
                     for run, gradient in zip(incoming, _gradients([part.sum()], inputs), strict=True):
                         run.append(gradient)
-                found = _gradients(outputs, [leaf for leaf, _ in leaves], [torch.cat(run, 1) for run in incoming])
-                for (_, place), gradient in zip(leaves, found, strict=True):
-                    place += gradient
+                _add(leaves, outputs, [torch.cat(run, 1) for run in incoming])
         return torch.stack(values).sum(0)
+
+    def _can_be_recorded(self, ours: Side, theirs: Side) -> bool:
+        """Whether one side is rendered with gradient, the other is a constant, and all views are one chunk."""
+        ends = not any(tensor.requires_grad for tensor in side_tensors(theirs))
+        return ends and not isinstance(ours, ShapeCode) and self.plan.described >= len(self.views)
+
+    def _add_recorded(
+        self, recorded: RecordedStages, ours: Side, theirs: Side, leaves: list[tuple[Tensor, Tensor]]
+    ) -> Float[Tensor, " B"]:
+        """`_add_gradients` with all that follows the renderer replayed."""
+        with torch.no_grad():
+            reference = self.stages.describe(self.see(theirs, self.views))
+        with torch.enable_grad():
+            images = self.render(ours, self.views)
+            assert isinstance(images, Tensor)  # of a code there is nothing to replay
+            values, incoming = recorded.values_and_gradient(self.stages, images.detach(), reference)
+            _add(leaves, [images], [incoming])
+        return values
+
+    def see(self, side: Side, views: list[int]) -> Look:
+        """Some views of a side, rendered, with their keypoints."""
+        rendered = self.render(side, views)
+        return rendered if isinstance(rendered, DescribedViews) else self.stages.detect(rendered)
 
     def shape_chunks(self, count: int) -> Iterator[slice]:
         """The shapes, as many as are in memory at a time."""
@@ -152,12 +137,6 @@ def _some(side: Side, items: slice, count: int) -> Side:
     return side if len(side) != count or items == slice(0, count) else side[items]
 
 
-def _seen_tensors(looks: Iterable[Look]) -> list[Tensor]:
-    """What a gradient flows through on its way from the second half to the first."""
-    both = [x for look in looks if isinstance(look, SeenViews) for x in (look.images, *look.poi)]
-    return [x for x in both if x.requires_grad]
-
-
 def _gradients(outputs: list[Tensor], inputs: list[Tensor], incoming: list[Tensor] | None = None) -> list[Tensor]:
     """Gradients of the outputs; zeros where nothing was visible."""
     reached = [index for index, x in enumerate(outputs) if x.requires_grad]
@@ -166,6 +145,13 @@ def _gradients(outputs: list[Tensor], inputs: list[Tensor], incoming: list[Tenso
     grad_outputs = None if incoming is None else [incoming[index] for index in reached]
     found = torch.autograd.grad([outputs[index] for index in reached], inputs, grad_outputs, allow_unused=True)
     return [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(inputs, found, strict=True)]
+
+
+def _add(leaves: list[tuple[Tensor, Tensor]], outputs: list[Tensor], incoming: list[Tensor]) -> None:
+    """To the tensor beside each leaf, the gradient that reaches it from the outputs."""
+    found = _gradients(outputs, [leaf for leaf, _ in leaves], incoming)
+    for (_, place), gradient in zip(leaves, found, strict=True):
+        place += gradient
 
 
 def _beside(rows: Tensor, tensor: Tensor) -> Tensor:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -38,6 +40,27 @@ def _changes(tensor: Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version  # an inference tensor counts nothing
 
 
+_noted: ContextVar[list[object] | None] = ContextVar("_noted", default=None)
+
+
+@contextlib.contextmanager
+def noting_what_is_kept() -> Iterator[list[object]]:
+    """Gather what work takes from caches: a recording of it needs the same memory, and a cache may let go of it."""
+    kept: list[object] = []
+    token = _noted.set(kept)
+    try:
+        yield kept
+    finally:
+        _noted.reset(token)
+
+
+def note_kept(made: object) -> None:
+    """Every cache of tensors says what it hands out."""
+    noted = _noted.get()
+    if noted is not None:
+        noted.append(made)
+
+
 def made_once(count: int) -> Callable[[Callable[Arguments, Made]], Callable[Arguments, Made]]:
     """Decorator: what a function makes is kept for its last `count` arguments, and usable in every mode.
 
@@ -52,7 +75,11 @@ def made_once(count: int) -> Callable[[Callable[Arguments, Made]], Callable[Argu
 
         @functools.wraps(make)
         def find(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
-            return kept(*args, **kwargs) if may_be_kept() else make(*args, **kwargs)  # type: ignore[arg-type]
+            if not may_be_kept():
+                return make(*args, **kwargs)
+            made = kept(*args, **kwargs)  # type: ignore[arg-type]
+            note_kept(made)
+            return made
 
         return find
 

@@ -61,20 +61,38 @@ def launch_tasks(
         on_device = wp.device_from_torch(device)
         before, after = warp_arguments(arrays), warp_arguments(rest)
 
+        stream = current_stream(device)
+
         def run(first: int, count: int) -> None:
-            wp.launch(kernel, dim=count * threads, inputs=[*before, first, *after], device=on_device, block_dim=TILE**2)
+            inputs = [*before, first, *after]
+            wp.launch(kernel, count * threads, inputs, device=on_device, stream=stream, block_dim=TILE**2)
 
         if on_device.is_cuda:
-            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(device))):
-                most = max(1, MAX_THREADS // threads)  # mostly all of them
-                for first in range(0, tasks, most):
-                    run(first, min(most, tasks - first))
+            most = max(1, MAX_THREADS // threads)  # mostly all of them
+            for first in range(0, tasks, most):
+                run(first, min(most, tasks - first))
         else:
             some = 1
             if seconds is not None:
                 one_launch = tasks * threads * seconds < HAND_OVER
                 some = tasks if one_launch else math.ceil(tasks / torch.get_num_threads())
             over_threads(kernel, lambda n: run(n * some, min(some, tasks - n * some)), math.ceil(tasks / max(1, some)))
+
+
+def current_stream(device: torch.device) -> Any:
+    """Torch's current stream, as Warp's; None on a CPU.
+
+    To hand it to a launch, not to Warp's own current stream: that would have to wait for Warp's last one, which holds
+    no work of ours and may not be waited for while a CUDA graph is recorded.
+    """
+    return _warp_stream(device, torch.cuda.current_stream(device).cuda_stream) if device.type == "cuda" else None
+
+
+@functools.lru_cache(maxsize=64)
+def _warp_stream(device: torch.device, pointer: int) -> Any:
+    import warp as wp
+
+    return wp.Stream(wp.device_from_torch(device), cuda_stream=pointer)
 
 
 def warp_arguments(values: Sequence[Any]) -> list[Any]:

@@ -14,18 +14,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs._chunked_step import ChunkedStep, DescribedViews, Look, SeenViews
+from dr_kfs._chunked_step import ChunkedStep
+from dr_kfs._image_stages import DescribedViews, ImageStages, Look, SeenViews
+from dr_kfs._recorded_stages import RecordedStages, why_not_recordable
 from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, expanded, own_frame, sides_in_one_frame
-from dr_kfs.comparison import Comparison, Direction, SeenShape
-from dr_kfs.descriptors import HardNetDescriptor, ViewDescriptor, extract_patches, patch_scales
+from dr_kfs.comparison import Comparison, SeenShape
+from dr_kfs.descriptors import HardNetDescriptor, patch_scales
 from dr_kfs.descriptors.hardnet import DEFAULT_DESCRIPTOR
-from dr_kfs.descriptors.lit_patches import BlankPatch, describe_lit_patches
+from dr_kfs.descriptors.lit_patches import BlankPatch
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.descriptors.precision import Precision
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses._reductions import Reduction, reduce_items
-from dr_kfs.matching import LocalizedMatcher, match_scales, scaled_similarity
+from dr_kfs.matching import LocalizedMatcher
 from dr_kfs.presets import Preset, find_preset, preset_name
 from dr_kfs.rendering import SoftRenderer
 from dr_kfs.rendering.cameras import check_views
@@ -77,6 +79,11 @@ class DRKFSLoss(nn.Module):
         fused: compute the gradient chunk by chunk during the forward and keep only d loss / d vertices, so that
             memory does not grow with the number of views. Not used where an injected stage has parameters that
             require a gradient, which it would miss. First derivatives only.
+        cuda_graphs: on a GPU, record what follows the renderer (detector, descriptor, matcher and their gradient) at
+            the first step of each batch size, and replay it: some 300 launches fewer, where the host is slower than
+            the GPU. A recording keeps the memory of its step. For steps with `fused` whose target has no gradient and
+            whose views are one chunk (all others run as without), with the detector, descriptor and matcher of this
+            package.
 
     References:
         Jin, Patil, Xiong, Zhang, "DR-KFS: A Differentiable Visual Similarity Metric for 3D Shape Reconstruction",
@@ -105,6 +112,7 @@ class DRKFSLoss(nn.Module):
         precision_weight: float = 1.0,
         detach_weights: bool = True,
         fused: bool = True,
+        cuda_graphs: bool = False,
     ) -> None:
         super().__init__()
         if normalize not in ("target", "each", "none"):
@@ -138,6 +146,11 @@ class DRKFSLoss(nn.Module):
         self.detach_weights = detach_weights
         self.fused = fused
         self._blank = BlankPatch()
+        if cuda_graphs and not fused:
+            raise ValueError("cuda_graphs=True records fused steps: leave fused=False out.")
+        if cuda_graphs and (reason := why_not_recordable(self.detector, self.descriptor, self.matcher)):
+            raise ValueError(f"cuda_graphs=True cannot record this loss: {reason}.")
+        self._recorded = RecordedStages() if cuda_graphs else None
 
     @classmethod
     def from_preset(cls, preset: Preset = "default", *, precision: Precision = "float32", **settings: Any) -> DRKFSLoss:
@@ -206,12 +219,12 @@ class DRKFSLoss(nn.Module):
         ours, theirs = self._in_one_frame(predicted, target)
         if len(theirs) < len(ours):
             theirs = theirs[[0] * len(ours)]
-        seen = [self._remembered(side) for side in (ours, theirs)]
+        seen, stages = [self._remembered(side) for side in (ours, theirs)], self._image_stages()
         return Comparison(
             predicted=seen[0],
             target=seen[1],
-            predicted_to_target=self._direction(seen[0], seen[1]),
-            target_to_predicted=self._direction(seen[1], seen[0]),
+            predicted_to_target=stages.direction(seen[0], seen[1]),
+            target_to_predicted=stages.direction(seen[1], seen[0]),
             scales=self.scales,
             settings=self.settings(),
             recall_weight=self.recall_weight,
@@ -259,46 +272,27 @@ class DRKFSLoss(nn.Module):
 
     # -- the five stages -----------------------------------------------------------------------------------------
 
-    def _see(self, side: Side, views: list[int]) -> Look:
-        """Render some views and detect their keypoints; those of a code are described already."""
+    def _render(self, side: Side, views: list[int]) -> Float[Tensor, "B V H W"] | DescribedViews:
+        """Some views of a side; those of a code are described already."""
         if isinstance(side, ShapeCode):
             if views == list(range(self.view_count)):  # nothing to choose: a GPU would wait for the numbers
                 return DescribedViews(side.descriptors, side.weights)
             return DescribedViews(side.descriptors[:, views], side.weights[:, views])
         self._check_device(side)
-        images = self.renderer(side, self.renderer.cameras[views]).images
-        with _no_autocast(images):  # PoI values are small differences of large sums
-            return SeenViews(images, tuple(self.detector(shrunk) for shrunk in self.scales.shrink(images)))
+        return self.renderer(side, self.renderer.cameras[views]).images
 
-    def _describe(self, look: Look) -> DescribedViews:
-        """Descriptors of the patches and their weights; all blank ones share one descriptor, and have weight 0."""
-        if isinstance(look, DescribedViews):
-            return look
-        patches = torch.cat([extract_patches(poi) for poi in look.poi], dim=2)
-        weights = patches.mean((-2, -1))
-        if isinstance(self.descriptor, ViewDescriptor):
-            with _no_autocast(patches):
-                described = [self.descriptor.describe_views(shrunk) for shrunk in self.scales.shrink(look.images)]
-            return DescribedViews(torch.cat(described, dim=2), weights)
-        with _no_autocast(patches):
-            blank = self._blank.described(self.descriptor, patches)
-            descriptors = describe_lit_patches(self.descriptor, patches.flatten(0, 2), blank)
-        return DescribedViews(descriptors.view(*patches.shape[:3], -1), weights)
-
-    def _judge(self, ours: Look, theirs: Look) -> Float[Tensor, " B"]:
-        """The part of the distance that some views contribute."""
-        a, b = self._describe(ours), self._describe(theirs)
-        b = DescribedViews(b.descriptors.expand_as(a.descriptors), b.weights.expand_as(a.weights))
-        # Both directions at once: on a GPU a launch takes longer than what it does here.
-        forth, back = self._direction(a.joined(b), b.joined(a)).per_view.chunk(2)
-        return (self.precision_weight * forth + self.recall_weight * back).sum(1)
-
-    def _direction(self, query: DescribedViews | SeenShape, reference: DescribedViews | SeenShape) -> Direction:
-        """One direction of Eq. 2."""
-        found = match_scales(self.matcher, query.descriptors, reference.descriptors, self.scales)
-        # As constants, or the loss falls when keypoints vanish.
-        weights = query.weights.detach() if self.detach_weights else query.weights
-        return Direction(scaled_similarity(found.distance, weights, self.scales), found.distance, weights, found.index)
+    def _image_stages(self) -> ImageStages:
+        """What follows; the loss may have been given another stage or weight since the last step."""
+        return ImageStages(
+            detector=self.detector,
+            descriptor=self.descriptor,
+            matcher=self.matcher,
+            scales=self.scales,
+            blank=self._blank,
+            precision_weight=self.precision_weight,
+            recall_weight=self.recall_weight,
+            detach_weights=self.detach_weights,
+        )
 
     def _remembered(self, side: Side, *, pictures: bool = True) -> SeenShape:
         """Descriptors of all views, with the pictures they came from if there are any.
@@ -308,7 +302,7 @@ class DRKFSLoss(nn.Module):
         step = self._chunked_step(side, side, list(range(self.view_count)))
 
         def remembered(look: Look) -> SeenShape:
-            described = self._describe(look)
+            described = step.stages.describe(look)
             kept = (look.images, look.poi) if pictures and isinstance(look, SeenViews) else (None, None)
             return SeenShape(described.descriptors, described.weights, *kept)
 
@@ -325,7 +319,7 @@ class DRKFSLoss(nn.Module):
 
     def _chunked_step(self, ours: Side, theirs: Side, views: list[int]) -> ChunkedStep:
         self._blank.start_step()
-        return ChunkedStep(self._see, self._judge, self._plan(ours, theirs), views)
+        return ChunkedStep(self._render, self._image_stages(), self._plan(ours, theirs), views, self._recorded)
 
     def _drawn_views(self) -> list[int]:
         if self.views_per_step is None or not self.training:
@@ -357,11 +351,6 @@ class DRKFSLoss(nn.Module):
             raise ValueError(
                 f'The shape is on {meshes.device}, the loss on {own}: call `loss_fn.to("{meshes.device}")`.'
             )
-
-
-def _no_autocast(values: Tensor) -> torch.autocast:
-    """A stage has the precision that its settings name, under a user's autocast too: codes depend on it."""
-    return torch.autocast(values.device.type, enabled=False)
 
 
 def _settings(module: nn.Module) -> dict[str, object]:

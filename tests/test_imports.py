@@ -32,6 +32,8 @@ LAYERS = (
     ("dr_kfs.descriptors",),
     ("dr_kfs.matching",),
     ("dr_kfs.comparison", "dr_kfs.shape_code"),
+    ("dr_kfs._image_stages",),
+    ("dr_kfs._recorded_stages",),
     ("dr_kfs._sides", "dr_kfs.large_steps", "dr_kfs.presets", "dr_kfs.step_plan"),
     ("dr_kfs._chunked_step",),
     ("dr_kfs.drkfs",),

@@ -113,3 +113,79 @@ def test_edges_through_pixel_centres_have_finite_gradients() -> None:
     views = soft_rasterize(ndc, shade, [len(ndc)], image_size=64, sigma=1e-4)
     gradients = torch.autograd.grad((views.image + views.alpha + views.depth).sum(), [ndc, shade])
     assert all(gradient.isfinite().all() for gradient in gradients)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> DRKFSLoss:
+    """With what follows the renderer in CUDA graphs."""
+    return DRKFSLoss(cuda_graphs=True).cuda()
+
+
+def test_recorded_steps_equal_others(pairs: tuple[Meshes, Meshes], recorded: DRKFSLoss) -> None:
+    """At the first step of a size, which records, and at later ones with other shapes and targets, in any order."""
+    predicted, target = (side.to("cuda") for side in pairs)
+    plain = DRKFSLoss().cuda()
+    code = plain.encode(target)
+    for items in ([0, 1, 2], [2, 0, 1], [0], [1], [1, 1, 0], [2]):
+        value, gradient = value_and_gradient(plain, predicted[items], code[items])
+        for _ in range(2):
+            other, its_gradient = value_and_gradient(recorded, predicted[items], code[items])
+            torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
+            assert (its_gradient - gradient).norm() < 5e-3 * gradient.norm()
+
+
+def test_recorded_steps_with_few_and_many_lit_patches(recorded: DRKFSLoss) -> None:
+    """Each number of them has a graph of its own, which shares the first one's memory."""
+    plain = DRKFSLoss(normalize="none").cuda()
+    loss_fn = DRKFSLoss(normalize="none", cuda_graphs=True).cuda()
+    ball = icosphere(3).to("cuda")
+    code = plain.encode(ball.with_vertices(0.3 * ball.vertices))
+    for size in (0.5, 0.1, 0.3, 0.02, 0.5, 0.1):
+        shape = ball.with_vertices(size * ball.vertices)
+        value, gradient = value_and_gradient(plain, shape, code)
+        other, its_gradient = value_and_gradient(loss_fn, shape, code)
+        torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
+        assert (its_gradient - gradient).norm() < 5e-3 * gradient.norm()
+
+
+def test_recorded_steps_outlive_the_caches_that_they_read(pairs: tuple[Meshes, Meshes], recorded: DRKFSLoss) -> None:
+    predicted, target = (side.to("cuda") for side in pairs)
+    before = value_and_gradient(recorded, predicted, target)
+    for size in range(40, 72):  # the detector keeps few sizes
+        recorded.detector(torch.rand(1, size, size, device="cuda"))
+    torch.cuda.empty_cache()
+    fill = [torch.full((1 << 20,), 3.0, device="cuda") for _ in range(64)]
+    after = value_and_gradient(recorded, predicted, target)
+    del fill
+    torch.testing.assert_close(after[0], before[0])
+    assert (after[1] - before[1]).norm() < 1e-3 * before[1].norm()
+
+
+def test_recorded_steps_in_bfloat16_on_another_stream(pairs: tuple[Meshes, Meshes]) -> None:
+    predicted, target = (side.to("cuda") for side in pairs)
+    descriptor = HardNetDescriptor(precision="bfloat16")
+    plain = DRKFSLoss(descriptor=descriptor).cuda()
+    loss_fn = DRKFSLoss(descriptor=descriptor, cuda_graphs=True).cuda()
+    value, gradient = value_and_gradient(plain, predicted, target)
+    torch.cuda.synchronize()
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for _ in range(2):
+            other, its_gradient = value_and_gradient(loss_fn, predicted, target)
+            torch.testing.assert_close(other, value, rtol=1e-3, atol=1e-6)
+            assert (its_gradient - gradient).norm() < 5e-2 * gradient.norm()
+
+
+def test_recorded_steps_train(recorded: DRKFSLoss) -> None:
+    """With an optimiser between them: a fit takes the same way."""
+    ball, target = icosphere(3).to("cuda"), generate("chair", 1).to_meshes().to("cuda")
+    losses = []
+    for loss_fn in (DRKFSLoss().cuda(), recorded):
+        vertices = (0.5 * ball.vertices).requires_grad_()
+        optimizer = torch.optim.Adam([vertices], lr=1e-2)
+        for _ in range(10):
+            optimizer.zero_grad()
+            loss = loss_fn(ball.with_vertices(vertices), target)
+            loss.backward()
+            optimizer.step()
+        losses.append(loss.item())
+    assert losses[1] == pytest.approx(losses[0], rel=2e-2)

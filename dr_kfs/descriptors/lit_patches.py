@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dr_kfs._constants import TensorVersions, may_be_kept
+from dr_kfs._constants import TensorVersions, may_be_kept, note_kept
 from dr_kfs._frozen_buffers import FrozenBuffers
 
 CPU_BATCH = 32
@@ -37,6 +37,7 @@ class BlankPatch:
         key = (descriptor, like.shape[-2:], like.dtype, like.device)
         kept, frozen = self._kept, _frozen_tensors(descriptor)
         if kept is not None and kept[0] == key and (kept[1] is None or kept[1].hold(frozen or ())):
+            note_kept(kept[2])
             return kept[2]
         with torch.inference_mode(False), torch.no_grad():  # what is kept may meet a gradient later
             blank = descriptor(torch.zeros(1, *like.shape[-2:], dtype=like.dtype, device=like.device))
@@ -79,6 +80,23 @@ def describe_lit_patches(
     batches = lit.split(CPU_BATCH) if patches.device.type == "cpu" else (lit,)
     described = [_describe_filled(descriptor, patches.index_select(0, batch)) for batch in batches]
     return descriptors.index_copy(0, lit, torch.cat(described).to(descriptors.dtype))
+
+
+def lit_first(patches: Float[Tensor, "P S S"]) -> tuple[Int[Tensor, " P"], Int[Tensor, ""]]:
+    """The patches' numbers, those of lit ones first, in their order; and how many are lit."""
+    lit = (patches.detach().amax((-2, -1)) > 0).to(torch.uint8)
+    return lit.sort(descending=True, stable=True).indices, lit.sum()
+
+
+def describe_patches_at(
+    descriptor: Callable[[Float[Tensor, "K S S"]], Float[Tensor, "K D"]],
+    patches: Float[Tensor, "P S S"],
+    blank: Float[Tensor, "1 D"],
+    chosen: Int[Tensor, " K"],
+) -> Float[Tensor, "P D"]:
+    """`describe_lit_patches` where it is known which are lit: no others than the chosen ones."""
+    described = descriptor(patches.index_select(0, chosen))
+    return blank.expand(len(patches), -1).index_copy(0, chosen, described.to(blank.dtype))
 
 
 def _describe_filled(descriptor: Callable[[Tensor], Tensor], patches: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs._kernel_launch import in_lanes, kernels_like, launch_tasks, over_threads, warp_arguments
+from dr_kfs._kernel_launch import current_stream, in_lanes, kernels_like, launch_tasks, over_threads, warp_arguments
 from dr_kfs._warp_runtime import quiet_warp
 
 CHUNK = 8192
@@ -88,11 +88,12 @@ def _launch(name: str, fragments: list[Tensor], rest: list[Any]) -> None:
         on_device = wp.device_from_torch(depth.device)
         before, after = warp_arguments(fragments), warp_arguments(rest)
 
+        stream = current_stream(depth.device)
+
         def run_pixels(first: int, count: int) -> None:
-            wp.launch(kernel, dim=count, inputs=[*before, first, *after], device=on_device)
+            wp.launch(kernel, count, [*before, first, *after], device=on_device, stream=stream)
 
         if on_device.is_cuda:
-            with wp.ScopedStream(wp.stream_from_torch(torch.cuda.current_stream(depth.device))):
-                run_pixels(0, pixels)
+            run_pixels(0, pixels)
         else:
             over_threads(kernel, lambda chunk: run_pixels(chunk * CHUNK, min(CHUNK, pixels - chunk * CHUNK)), chunks)

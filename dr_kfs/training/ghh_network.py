@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 from rich.console import Console
 from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import VALIDATION_FAMILIES, VALIDATION_SEEDS
 from dr_kfs.keypoints.ghh import blank_response, ghh_response
-from dr_kfs.training.repeatability import ViewPair, baselines, repeatability, view_pairs
+from dr_kfs.training.repeatability import ViewPair, baselines, fewest_points, repeatability, view_pairs
 
 FIRST_CHECKED = VALIDATION_SEEDS.start + 700
 """First seed of the shapes of the checks; `evaluate_detector` has others."""
 
 
 class GHHNetwork(nn.Module):
-    """Eq. 1 with weights that learn, and the best that they have been."""
+    """Eq. 1 with weights that learn, their average over the last steps, and the best that this has been.
 
+    What is measured and kept is the average; it is the weights themselves until `average` is called.
+    """
+
+    mean_filters: Tensor
+    mean_biases: Tensor
     best_share: Tensor
     best_filters: Tensor
     best_biases: Tensor
@@ -29,8 +37,9 @@ class GHHNetwork(nn.Module):
         self.biases = nn.Parameter(torch.zeros(groups, members))
         # As buffers they are part of what a checkpoint keeps.
         self.register_buffer("best_share", torch.tensor(-1.0))
-        self.register_buffer("best_filters", self.filters.detach().clone())
-        self.register_buffer("best_biases", self.biases.detach().clone())
+        for kind in ("mean", "best"):
+            self.register_buffer(f"{kind}_filters", self.filters.detach().clone())
+            self.register_buffer(f"{kind}_biases", self.biases.detach().clone())
 
     def take(self, weights: dict[str, Tensor]) -> None:
         """Start from a detector's weights.
@@ -44,22 +53,34 @@ class GHHNetwork(nn.Module):
         with torch.no_grad():
             self.filters.copy_(weights["filters"])
             self.biases.copy_(weights["biases"])
+        self.average(0.0)
 
     def forward(self, images: Tensor) -> Tensor:
         """`f(I)`."""
         return ghh_response(images, self.filters, self.biases)
 
+    @property
+    def side(self) -> int:
+        """Of the filters [px]."""
+        return self.filters.shape[-1]
+
+    def average(self, decay: float) -> None:
+        """`mean = decay mean + (1 - decay) weights`; with 0 the mean is the weights."""
+        with torch.no_grad():  # what is averaged is no step of the training
+            self.mean_filters.lerp_(self.filters, 1.0 - decay)
+            self.mean_biases.lerp_(self.biases, 1.0 - decay)
+
     def above_blank(self, images: Tensor) -> Tensor:
-        """The map whose maxima are the keypoints, as `repeatability.above_blank` makes it."""
-        response = self(images.to(self.filters.device)) - blank_response(self.biases)
-        return response.clamp_min(0.0).cpu()
+        """The map whose maxima are the averaged weights' keypoints, as `repeatability.above_blank` makes it."""
+        response = ghh_response(images.to(self.mean_filters.device), self.mean_filters, self.mean_biases)
+        return (response - blank_response(self.mean_biases)).clamp_min(0.0).cpu()
 
     def keep_best(self, share: float) -> None:
-        """Keep the weights if no check before found a larger share again."""
+        """Keep the averaged weights if no check before found a larger share again."""
         if share > self.best_share.item():
             self.best_share.fill_(share)
-            self.best_filters.copy_(self.filters.detach())  # what is kept is no step of the training
-            self.best_biases.copy_(self.biases.detach())
+            self.best_filters.copy_(self.mean_filters)
+            self.best_biases.copy_(self.mean_biases)
 
 
 def pairs_to_check(count: int, *, seed: int, console: Console) -> list[ViewPair]:
@@ -68,7 +89,20 @@ def pairs_to_check(count: int, *, seed: int, console: Console) -> list[ViewPair]
     return view_pairs(VALIDATION_FAMILIES, FIRST_CHECKED, "view", count, seed=seed, label=label, console=console)
 
 
-def checked(network: GHHNetwork, pairs: list[ViewPair]) -> float:
-    """The share of the network's points that is found again, as many points as Shi-Tomasi and Harris have."""
-    rivals = {name: respond for name, respond in baselines().items() if name in ("harris", "shi_tomasi")}
-    return repeatability({"network": network.above_blank, **rivals}, pairs)["network"]
+@dataclass(frozen=True)
+class Check:
+    """How often the points of a network are found again, as many points as Shi-Tomasi and Harris have."""
+
+    pairs: Sequence[ViewPair]
+    most: Sequence[int]
+    """Points of an image of each pair: the fewest of the two rivals'. They do not change from check to check."""
+
+    @classmethod
+    def on(cls, pairs: Sequence[ViewPair]) -> Check:
+        """On these pairs of views."""
+        every = baselines()
+        return cls(pairs, fewest_points({name: every[name] for name in ("harris", "shi_tomasi")}, pairs))
+
+    def share(self, network: GHHNetwork) -> float:
+        """What `repeatability` gives for the network beside its rivals."""
+        return repeatability({"network": network.above_blank}, self.pairs, most=self.most)["network"]

@@ -136,6 +136,7 @@ def repeatability(
     count: int = 40,
     radius: float = 3.0,
     equal_number: bool = True,
+    most: Sequence[int] | None = None,
 ) -> dict[str, float]:
     """Share of the points, among those that the other view sees, that are found again, per detector.
 
@@ -146,17 +147,14 @@ def repeatability(
         radius: how near [px].
         equal_number: the same number for all, see above. Without it each detector gives what it has above an
             absolute 1e-6, and several points may be found again as one: the first protocol of this project.
+        most: the `fewest_points` of other detectors in each pair, which count as if they were among `detectors`.
     """
     found, seen = dict.fromkeys(detectors, 0.0), dict.fromkeys(detectors, 0.0)
-    for pair in pairs:
-        points: dict[str, list[Tensor]] = {}
-        with torch.no_grad():
-            for name, respond in detectors.items():
-                points[name] = [
-                    strongest_points(m, count, faintest=FAINTEST * (float(m.max()) if equal_number else 1.0))
-                    for m in respond(pair.images)
-                ]
+    for index, pair in enumerate(pairs):
+        points = {name: _points_of(respond, pair, count, equal_number) for name, respond in detectors.items()}
         fewest = min(len(each) for both in points.values() for each in both) if equal_number else count
+        if most is not None:
+            fewest = min(fewest, most[index])
         for name, both in points.items():
             for here, there in ((0, 1), (1, 0)):
                 pixels, visible = carried(both[here][:fewest], pair.depth[[here, there]], pair.cameras[[here, there]])
@@ -168,6 +166,23 @@ def repeatability(
                 found[name] += float((again & visible).sum())
                 seen[name] += float(visible.sum())
     return {name: round(found[name] / max(seen[name], 1.0), 4) for name in detectors}
+
+
+def fewest_points(detectors: Mapping[str, Response], pairs: Sequence[ViewPair], *, count: int = 40) -> list[int]:
+    """How many points, at most `count`, the detector that has the fewest gives in an image of each pair."""
+    return [
+        min(len(each) for respond in detectors.values() for each in _points_of(respond, pair, count, True))
+        for pair in pairs
+    ]
+
+
+def _points_of(respond: Response, pair: ViewPair, count: int, relative: bool) -> list[Float[Tensor, "K 2"]]:
+    """A detector's points in both images; see `FAINTEST` for `relative`."""
+    with torch.no_grad():  # places of maxima have no gradient
+        return [
+            strongest_points(m, count, faintest=FAINTEST * (float(m.max()) if relative else 1.0))
+            for m in respond(pair.images)
+        ]
 
 
 def above_blank(detector: GHHDetector) -> Response:

@@ -4,6 +4,9 @@ A score map stands for random keypoints. A pixel is one if it is the maximum of 
 window's scores) and if it is among the `count` best of the image (a sigmoid above a threshold that gives so many in
 expectation). So the expectation follows what `repeatability` measures, and has a gradient.
 
+A detector's window around a pixel may see nothing but black. No pixel like that is a keypoint to the measure, and none
+is here: most of an image is background, where all scores are equal, and it would take nearly all of the keypoints.
+
 The idea of expected keypoints is DISK's (Tyszkiewicz et al., NeurIPS 2020), which draws them and scores the draws; here
 the expectation is in closed form, and the number of points is given, or the best detector would find none.
 """
@@ -17,6 +20,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from dr_kfs._constants import constant, made_once
 from dr_kfs.rendering import Cameras
 from dr_kfs.training.repeatability import DEPTH_TOLERANCE
 from dr_kfs.training.view_geometry import ndc_to_pixels
@@ -30,7 +34,7 @@ BISECTIONS = 14
 
 @dataclass(frozen=True)
 class CarriedPixels:
-    """Where the surface at each pixel of one view lies in another."""
+    """Where the surface at each pixel of a view lies in another one."""
 
     place: Float[Tensor, "K H W 2"]
     """(x, y) in [-1, 1] as `grid_sample` has it, y down."""
@@ -71,30 +75,34 @@ def carried_pixels(
     rendered = there.flatten(1).gather(1, (row * size + column).flatten(1)).view_as(expected)
     inside = ((pixels >= 0) & (pixels <= size - 1)).all(-1)
     seen = is_surface(near) & inside & ((rendered - expected).abs() < DEPTH_TOLERANCE)
-    return CarriedPixels(ndc * ndc.new_tensor([1.0, -1.0]), seen.float())
+    return CarriedPixels(ndc * constant((1.0, -1.0), ndc.dtype, ndc.device), seen.float())
 
 
-def expected_keypoints(score: Float[Tensor, "K H W"], count: int) -> Float[Tensor, "K H W"]:
+def expected_keypoints(score: Float[Tensor, "K H W"], lit: Bool[Tensor, "K H W"], count: int) -> Float[Tensor, "K H W"]:
     """The probability of each pixel to be one of about `count` keypoints of its image.
 
-    The background counts: what a detector sees there takes the place of points that could be found again.
+    Args:
+        score: of each pixel.
+        lit: where keypoints may be, `sees_light`: other pixels are none, and no neighbours that a keypoint must exceed.
+        count: keypoints of an image. If its lit pixels have no room for so many, all their maxima are keypoints.
     """
-    mass = score.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
+    mass = score.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp() * lit
     around = torch.nn.functional.avg_pool2d(mass, WINDOW, stride=1, padding=WINDOW // 2) * WINDOW**2
     chosen = mass / (around + 1e-6)
-    with torch.no_grad():
-        low = score.new_full((len(score), 1, 1), -1.5 * LARGEST_SCORE)
-        high = -low
+    with torch.no_grad():  # the threshold is what gives the number, not something to be learned
+        threshold = score.new_zeros(len(score), 1, 1)
+        step = 1.5 * LARGEST_SCORE
         for _ in range(BISECTIONS):
-            middle = (low + high) / 2.0
-            many = (chosen * torch.sigmoid(score - middle)).sum((-2, -1), keepdim=True) > count
-            low, high = torch.where(many, middle, low), torch.where(many, high, middle)
-    return chosen * torch.sigmoid(score - (low + high) / 2.0)
+            step /= 2.0
+            expected = (chosen * torch.sigmoid(score - threshold)).sum((-2, -1), keepdim=True)
+            threshold.add_((expected - count).sign(), alpha=step)
+    return chosen * torch.sigmoid(score - threshold)
 
 
 def expected_repeatability(
-    scores: tuple[Float[Tensor, "K H W"], Float[Tensor, "K H W"]],
-    carried: tuple[CarriedPixels, CarriedPixels],
+    score: Float[Tensor, "K H W"],
+    lit: Bool[Tensor, "K H W"],
+    carried: CarriedPixels,
     *,
     count: int,
     radius: float,
@@ -104,24 +112,23 @@ def expected_repeatability(
     R_b is the expected number of b's keypoints within about `radius` of p', at most 1; p' is where p lies in b.
 
     Args:
-        scores: of the K first and K second views.
-        carried: pixels of the first views to the second ones, and back.
+        score: of the first views of all pairs, then of their second ones.
+        lit: where keypoints may be, see `expected_keypoints`.
+        carried: pixels of each view to the other one of its pair.
         count: keypoints of an image.
         radius: how near counts as found again [px]; nothing counts from `radius + 1` on.
     """
-    points = [expected_keypoints(score, count) for score in scores]
-    disc = _disc(radius, points[0].device)
-    padding = disc.shape[-1] // 2
-    shares = []
-    for here, there in ((0, 1), (1, 0)):
-        around = torch.nn.functional.conv2d(points[there].unsqueeze(1), disc, padding=padding).clamp_max(1.0)
-        found = torch.nn.functional.grid_sample(around, carried[here].place, align_corners=False).squeeze(1)
-        weight = points[here] * carried[here].seen
-        # The small numbers make a pair without common surface a constant.
-        shares.append(((weight * found).sum((-2, -1)) + 1e-3) / (weight.sum((-2, -1)) + 1e-2))
-    return torch.stack(shares).mean()
+    points = expected_keypoints(score, lit, count)
+    disc = _disc(radius, points.device)
+    around = torch.nn.functional.conv2d(points.unsqueeze(1), disc, padding=disc.shape[-1] // 2).clamp_max(1.0)
+    of_other = around.roll(len(points) // 2, 0)
+    found = torch.nn.functional.grid_sample(of_other, carried.place, align_corners=False).squeeze(1)
+    weight = points * carried.seen
+    # The small numbers make a pair without common surface a constant.
+    return (((weight * found).sum((-2, -1)) + 1e-3) / (weight.sum((-2, -1)) + 1e-2)).mean()
 
 
+@made_once(8)
 def _disc(radius: float, device: torch.device) -> Float[Tensor, "1 1 D D"]:
     """1 up to the radius, falling to 0 one pixel further out."""
     reach = int(radius) + 1

@@ -5,10 +5,9 @@
 `train_detector` learns which windows are corners that other views have too. This one begins with Harris's response and
 then maximises the share of its keypoints that another view finds again (`repeatability_loss`): of another camera,
 on other triangles, after CAD defects. Longer is not always better: what is kept is the best of its checks on pairs of
-views of validation families, by the share that is measured in the end. The command writes
-`weights/<name>.safetensors` and its entry in
-`weights/registry.json`, with the figures. With `--checkpoint FILE` it can be stopped and started again; `--log FILE`
-gets the curve as JSON lines.
+views of validation families, by the share that is measured in the end, of the average of the last steps' weights. The
+command writes `weights/<name>.safetensors` and its entry in `weights/registry.json`, with the figures. With
+`--checkpoint FILE` it can be stopped and started again; `--log FILE` gets the curve as JSON lines.
 """
 
 from __future__ import annotations
@@ -22,17 +21,19 @@ from typing import Annotated
 
 import torch
 import typer
+from jaxtyping import Float
 from rich.console import Console
 from rich.progress import track
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
+from dr_kfs.keypoints.ghh import sees_light
 from dr_kfs.keypoints.hinges import MOST_MEMBERS
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.detector_data import FIELD
-from dr_kfs.training.ghh_network import GHHNetwork, checked, pairs_to_check
-from dr_kfs.training.repeatability import Response, ViewPair, baselines
+from dr_kfs.training.ghh_network import Check, GHHNetwork, pairs_to_check
+from dr_kfs.training.repeatability import Response, baselines
 from dr_kfs.training.repeatability_loss import CarriedPixels, carried_pixels, expected_repeatability
 from dr_kfs.training.train_detector import HELD_OUT, GHHParameters, figures_of, platt, scores_of
 from dr_kfs.training.train_detector import collect as collect_windows
@@ -48,19 +49,23 @@ COUNTS = (10, 60)
 """Keypoints of an image, drawn for every step."""
 SIZE_WEIGHT = 1e-4
 """Of squared scores, or they would grow without end."""
+REPORT_EVERY = 100
+"""Steps between two means of the loss, and between two checkpoints."""
+AVERAGE = 0.99
+"""Decay per step of the average of the weights."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pairs of views, and where each pixel of one lies in the other."""
+    """Pairs of views: the first views of all pairs, then their second ones."""
 
-    images: tuple[Tensor, Tensor]
-    carried: tuple[CarriedPixels, CarriedPixels]
+    images: Float[Tensor, "K H W"]
+    carried: CarriedPixels
+    """Pixels of each view to the other one of its pair."""
 
     @classmethod
     def drawn(cls, groups: ViewGroups, count: int, chance: torch.Generator) -> Pairs:
         """Of `count` shapes, two different views of each."""
-        device = groups.images.device
 
         def draw(high: int) -> Tensor:
             return torch.randint(high, (count,), generator=chance)
@@ -68,20 +73,24 @@ class Pairs:
         views = groups.images.shape[1]
         first = draw(views)
         second = (first + 1 + draw(views - 1)) % views
-        shapes = draw(len(groups)).to(device)
-        chosen = first.to(device), second.to(device)
-        depth = depth_of(groups, shapes, chosen[0]), depth_of(groups, shapes, chosen[1])
-        cameras = camera_of(groups, shapes, chosen[0]), camera_of(groups, shapes, chosen[1])
-        images = [groups.images[shapes, view].float() / 255.0 for view in chosen]
+        drawn = torch.stack([draw(len(groups)).repeat(2), torch.cat([first, second]), torch.cat([second, first])])
+        shapes, views, others = sent(drawn, groups.images.device)
         return cls(
-            (images[0], images[1]),
-            (carried_pixels(depth, cameras), carried_pixels((depth[1], depth[0]), (cameras[1], cameras[0]))),
+            groups.images[shapes, views].float() / 255.0,
+            carried_pixels(
+                (depth_of(groups, shapes, views), depth_of(groups, shapes, others)),
+                (camera_of(groups, shapes, views), camera_of(groups, shapes, others)),
+            ),
         )
 
     def shrunk(self) -> Pairs:
         """At half the size."""
-        images = [nn.functional.avg_pool2d(each, 2) for each in self.images]
-        return Pairs((images[0], images[1]), (self.carried[0].thinned(), self.carried[1].thinned()))
+        return Pairs(nn.functional.avg_pool2d(self.images, 2), self.carried.thinned())
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the host on the device, without waiting for what a GPU still does."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
 
 
 def harris_target(images: Tensor, harris: Response) -> Tensor:
@@ -105,8 +114,9 @@ def fit(
     rate: float,
     radius: float,
     pairs: int = PAIRS,
+    average: float = AVERAGE,
     seed: int,
-    check: list[ViewPair],
+    check: Check,
     check_every: int,
     checkpoint: Path | None,
     log: Path | None,
@@ -114,14 +124,16 @@ def fit(
 ) -> None:
     """AdamW with a cosine schedule, in place; the first steps towards Harris, the others towards repeatability.
 
-    Every `check_every` steps of these, and at the end, the network keeps its weights if they are the best so far.
+    The average is of the weights since the first of these others. Every `check_every` of them, and at the end, the
+    network keeps it if it is the best so far.
     """
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-3, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min(1.0, 0.01 * (step + 1)) * 0.5 * (1.0 + math.cos(math.pi * step / steps))
     )
     settings = {"steps": steps, "harris_steps": harris_steps, "rate": rate, "radius": radius, "pairs": pairs}
-    state = TrainingState(network, optimizer, schedule, checkpoint, settings={**settings, "seed": seed})
+    settings |= {"average": average, "seed": seed}
+    state = TrainingState(network, optimizer, schedule, checkpoint, settings=settings)
     if first := state.resume():
         console.print(f"resumed at step {first}")
     harris, recent = baselines()["harris"], []
@@ -137,30 +149,32 @@ def fit(
         shrink, turns, mirror = chance.random() < SHRUNK_SHARE, chance.randrange(4), chance.random() < 0.5
         drawn = Pairs.drawn(groups, 2 * pairs if shrink else pairs, draws)
         drawn = drawn.shrunk() if shrink else drawn
-        contrast = (0.6 + 0.4 * torch.rand(len(drawn.images[0]), 1, 1, generator=draws)).to(groups.images.device)
-        images = [each * contrast for each in drawn.images]
+        number = len(drawn.images) // 2
+        contrast = 0.6 + 0.4 * torch.rand(number, 1, 1, generator=draws)
+        images = drawn.images * sent(contrast.repeat(2, 1, 1), drawn.images.device)
         if step < harris_steps:
-            target = harris_target(images[0], harris)
+            target = harris_target(images[:number], harris)
             near_corners = 1.0 + 4.0 * (target > -4.0 + 0.01 / 0.006)
-            loss = ((turned(network, images[0], turns, mirror) - target).square() * near_corners).mean()
+            loss = ((turned(network, images[:number], turns, mirror) - target).square() * near_corners).mean()
         else:
-            scores = turned(network, images[0], turns, mirror), turned(network, images[1], turns, mirror)
+            score, lit = turned(network, images, turns, mirror), sees_light(images, network.side)
             count = chance.randint(*COUNTS)
-            share = expected_repeatability(scores, drawn.carried, count=count, radius=radius)
-            size = scores[0].square().mean() + scores[1].square().mean()
-            loss = SIZE_WEIGHT * size - 2.0 * share
+            share = expected_repeatability(score, lit, drawn.carried, count=count, radius=radius)
+            loss = 2.0 * (SIZE_WEIGHT * score.square().mean() - share)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 10.0 if step < harris_steps else 1.0)
         optimizer.step()
         schedule.step()
+        if step >= harris_steps:
+            network.average(average if step > harris_steps else 0.0)
         recent.append(loss.detach())
         if step >= harris_steps and ((step + 1) % check_every == 0 or step == steps - 1):
-            share = checked(network, check)
+            share = check.share(network)
             network.keep_best(share)
             console.print(f"step {step + 1}: {share:.4f} found again, at best {network.best_share.item():.4f}")
             write(step + 1, checked=share)
-        if (step + 1) % 100 == 0 or step == steps - 1:
+        if (step + 1) % REPORT_EVERY == 0 or step == steps - 1:
             mean = float(torch.stack(recent).mean())
             recent.clear()
             console.print(f"step {step + 1}: loss {mean:.4f}")
@@ -188,6 +202,7 @@ def main(
     side: Annotated[int, typer.Option(min=3, max=FIELD, help="Of the filters [px], odd.")] = 17,
     radius: Annotated[float, typer.Option(help="What counts as found again [px].")] = 2.0,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of views per step.")] = PAIRS,
+    average: Annotated[float, typer.Option(min=0.0, max=0.9999, help="Decay of the weights' mean; 0: none.")] = AVERAGE,
     check_every: Annotated[int, typer.Option(min=1, help="Steps between checks on validation families.")] = 200,
     check_pairs: Annotated[int, typer.Option(min=1, help="Pairs of views of a check.")] = 60,
     seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
@@ -219,8 +234,9 @@ def main(
         rate=rate,
         radius=radius,
         pairs=pairs,
+        average=average,
         seed=seed,
-        check=pairs_to_check(check_pairs, seed=seed, console=console),
+        check=Check.on(pairs_to_check(check_pairs, seed=seed, console=console)),
         check_every=check_every,
         checkpoint=checkpoint,
         log=log,
@@ -240,7 +256,7 @@ def main(
         data=f"four views each of {shapes} procedural shapes ({', '.join(TRAIN_FAMILIES)})",
         command=f"python -m dr_kfs.training.train_repeatable --shapes {shapes} --held-out-shapes {held_out_shapes} "
         f"--steps {steps} --rate {rate} --groups {groups} --members {members} --side {side} --radius {radius} "
-        f"--pairs {pairs} --check-every {check_every} --check-pairs {check_pairs} --seed {seed} "
+        f"--pairs {pairs} --average {average} --check-every {check_every} --check-pairs {check_pairs} --seed {seed} "
         + (f"--start {start} " if start is not None else "")
         + f"--name {name}",
         seed=seed,

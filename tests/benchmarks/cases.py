@@ -32,6 +32,8 @@ class Case:
     """Of the descriptor's convolutions; the renderer works in float32."""
     preset: Literal["default", "fine"] = "default"
     """Of `DRKFSLoss`."""
+    graphs: bool = False
+    """`DRKFSLoss(cuda_graphs=True)`."""
     grid: int = 64
     """Side of the volume, for a surface; faces, views, size and sigma are not of it."""
     points: int = 0
@@ -50,7 +52,7 @@ class Case:
     def kind(self) -> str:
         """What runs and how, as tables and pictures name it: "step", "step fine bfloat16"."""
         unusual = [text for text in (self.preset, self.precision) if text not in ("default", "float32")]
-        return " ".join([self.what, *unusual])
+        return " ".join([self.what, *unusual, *(["graphs"] if self.graphs else [])])
 
     @property
     def label(self) -> str:
@@ -97,7 +99,11 @@ def all_groups(device: str = "cpu") -> list[Group]:
     render, step = Case(what="render", device=device), Case(what="step", device=device)
     fine, dense = replace(step, preset="fine"), replace(step, faces=20480)
     peer, surface = replace(render, what="pytorch3d"), replace(render, what="surface")
-    chamfer = Case(what="chamfer", device=device)
+    chamfer, half = Case(what="chamfer", device=device), replace(dense, precision="bfloat16")
+    on_gpus = [
+        _sweep("step batch, 20k faces, graphs", "batch", replace(dense, graphs=True), (1, 8)),
+        _sweep("step batch, 20k faces, bfloat16, graphs", "batch", replace(half, graphs=True), (1, 8)),
+    ]
     return [
         _sweep("render faces", "faces", render, (1280, 5120, 20480, 81920, 100_820, 200_000)),
         _sweep("render faces, sigma 1e-4", "faces", replace(render, sigma=1e-4), (5120, 20480)),
@@ -112,7 +118,8 @@ def all_groups(device: str = "cpu") -> list[Group]:
         _sweep("step size", "size", step, (64, 128, 256, 512)),
         _sweep("step batch", "batch", step, (1, 4, 16)),
         _sweep("step batch, 20k faces", "batch", dense, (1, 8)),
-        _sweep("step batch, 20k faces, bfloat16", "batch", replace(dense, precision="bfloat16"), (1, 8)),
+        _sweep("step batch, 20k faces, bfloat16", "batch", half, (1, 8)),
+        *(on_gpus if device != "cpu" else []),
         _sweep("surface grid", "grid", surface, (32, 64, 128)),
         _sweep("surface batch", "batch", surface, (1, 8)),
         _sweep("pytorch3d faces", "faces", peer, (5120, 20480)),

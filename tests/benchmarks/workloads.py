@@ -108,7 +108,9 @@ def _render(case: Case) -> Callable[[], None]:
 def _step(case: Case) -> Callable[[], None]:
     meshes = _spheres(case)
     vertices = meshes.vertices.clone().requires_grad_()
-    loss_fn = DRKFSLoss.from_preset(case.preset, precision=case.precision, renderer=_renderer(case)).to(case.device)
+    loss_fn = DRKFSLoss.from_preset(
+        case.preset, precision=case.precision, renderer=_renderer(case), cuda_graphs=case.graphs
+    ).to(case.device)
     # One chair serves as every target of the batch: what it costs does not depend on which.
     code = loss_fn.encode(generate("chair", 4).to_meshes().to(device=case.device))[[0] * case.batch]
 

@@ -10,6 +10,7 @@ from dr_kfs.training.repeatability import (
     above_blank,
     baselines,
     carried,
+    fewest_points,
     found_again,
     repeatability,
     strongest_points,
@@ -92,6 +93,19 @@ class TestRepeatability:
         detectors = {"two": lambda images: images, "one": lambda images: (images - 1.0).clamp_min(0.0)}
         assert repeatability(detectors, [pair]) == {"two": 1.0, "one": 1.0}
         assert repeatability(detectors, [pair], equal_number=False) == {"two": 0.5, "one": 1.0}
+
+    def test_detectors_that_are_not_there_may_have_the_fewest(self):
+        pairs = [
+            flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20))),
+            flat_pair(*[dots((9, 9), (40, 40))] * 2),
+        ]
+        one = {"one": lambda images: (images - 1.0).clamp_min(0.0)}
+        two = {"two": lambda images: images}
+        assert fewest_points(one, pairs) == [1, 1]
+        assert fewest_points(two, pairs) == fewest_points(two, pairs, count=5) == [2, 2]
+        assert fewest_points(two, pairs, count=1) == [1, 1]
+        for most, expected in (([1, 2], 1.0), ([2, 1], 2 / 3), ([9, 9], 0.75)):
+            assert repeatability(two, pairs, most=most)["two"] == pytest.approx(expected, abs=1e-4)
 
     def test_every_baseline_finds_all_in_an_equal_image(self, pair):
         same = ViewPair(pair.family, pair.images[[0, 0]], pair.depth[[0, 0]], pair.cameras[[0, 0]])

@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 from dr_kfs import GHHDetector
 from dr_kfs.datasets import split_of
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
+from dr_kfs.keypoints.ghh import sees_light
 from dr_kfs.rendering import Cameras, hemisphere_rig
 from dr_kfs.training import evaluate_detector, train_repeatable
-from dr_kfs.training.ghh_network import GHHNetwork
-from dr_kfs.training.repeatability import baselines, carried
+from dr_kfs.training.ghh_network import Check, GHHNetwork
+from dr_kfs.training.repeatability import ViewPair, baselines, carried, repeatability, view_pair
 from dr_kfs.training.repeatability_loss import (
+    CarriedPixels,
     carried_pixels,
     expected_keypoints,
     expected_repeatability,
@@ -49,15 +51,19 @@ def dots(*pixels, strength=12.0):
 
 
 def plate():
-    """A plate that two equal cameras see: every pixel is carried to itself."""
-    camera = hemisphere_rig()[[0]]
-    depth = torch.full((1, SIZE, SIZE), 2.7)
+    """A plate in two views of equal cameras: every pixel is carried to itself."""
+    camera = hemisphere_rig()[[0, 0]]
+    depth = torch.full((2, SIZE, SIZE), 2.7)
     return carried_pixels((depth, depth), (camera, camera))
 
 
+def everywhere(score):
+    return torch.ones_like(score, dtype=torch.bool)
+
+
 def repeated(first, second, *, count=2, radius=1.5):
-    to = plate()
-    return expected_repeatability((first, second), (to, to), count=count, radius=radius)
+    score = torch.cat([first, second])
+    return expected_repeatability(score, everywhere(score), plate(), count=count, radius=radius)
 
 
 class TestViewGroups:
@@ -112,12 +118,12 @@ class TestCarriedPixels:
 class TestExpectation:
     def test_gives_the_number_asked_for(self):
         score = torch.randn(3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 4
-        points = expected_keypoints(score, 9)
+        points = expected_keypoints(score, everywhere(score), 9)
         torch.testing.assert_close(points.sum((-2, -1)), torch.full((3,), 9.0), rtol=1e-2, atol=0)
 
     def test_equal_scores_are_no_reason_for_more(self):
         many = dots(*((column, row) for column in range(4, 64, 10) for row in range(4, 64, 10)))
-        assert expected_keypoints(many, 5).sum().item() == pytest.approx(5.0, rel=1e-2)
+        assert expected_keypoints(many, everywhere(many), 5).sum().item() == pytest.approx(5.0, rel=1e-2)
 
     @pytest.mark.parametrize(("moved", "expected"), [(0, 1.0), (1, 1.0), (4, 0.5)])
     def test_is_the_share_that_is_found_again(self, moved, expected):
@@ -138,24 +144,198 @@ class TestExpectation:
     def test_nothing_in_common_is_a_number(self):
         to = plate()
         hidden = replace(to, seen=torch.zeros_like(to.seen))
-        score = dots((10, 10)).requires_grad_()
-        share = expected_repeatability((score, score), (hidden, hidden), count=2, radius=1.5)
+        score = dots((10, 10)).repeat(2, 1, 1).requires_grad_()
+        share = expected_repeatability(score, everywhere(score), hidden, count=2, radius=1.5)
         (gradient,) = torch.autograd.grad(share, score)
         assert torch.isfinite(share)
         assert torch.isfinite(gradient).all()
 
+    def test_each_view_is_looked_for_in_the_other_of_its_pair(self):
+        one, two = dots((10, 10)), dots((40, 40))
+        alike, crossed = torch.cat([one, two, one, two]), torch.cat([one, one, two, two])
+        to = plate()
+        to = replace(to, place=to.place.repeat(2, 1, 1, 1), seen=to.seen.repeat(2, 1, 1))
+        for score, expected in ((alike, 1.0), (crossed, 0.0)):
+            share = expected_repeatability(score, everywhere(score), to, count=1, radius=1.5)
+            assert share.item() == pytest.approx(expected, abs=0.02)
 
-def test_the_best_weights_are_kept_and_survive_a_checkpoint():
-    network = GHHNetwork(2, 2, 5)
-    for share, bias in ((0.5, 1.0), (0.7, 2.0), (0.6, 3.0)):
+
+class TestLit:
+    """Keypoints are where the detector sees something."""
+
+    def test_nothing_on_black(self):
+        score = torch.randn(2, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 4
+        lit = everywhere(score)
+        lit[:, :, SIZE // 2 :] = False
+        points = expected_keypoints(score, lit, 6)
+        assert points[~lit].abs().max() == 0
+        torch.testing.assert_close(points[lit].sum(), torch.tensor(12.0), rtol=1e-2, atol=0)
+
+    def test_black_is_no_neighbour(self):
+        score = dots((20, 30), strength=2.0)
+        lit = everywhere(score)
+        brighter = score.clone()
+        brighter[0, 30, 23] = 9.0
+        lit[0, 30, 23] = False
+        found = expected_keypoints(brighter, lit, 1)
+        assert found[0, 30, 20] > 0.5 > expected_keypoints(brighter, everywhere(brighter), 1)[0, 30, 20]
+
+    def test_fewer_where_there_is_no_room(self):
+        score = dots((10, 10), (40, 40))
+        lit = torch.zeros_like(score, dtype=torch.bool)
+        lit[0, 10, 10] = lit[0, 40, 40] = True
+        assert expected_keypoints(score, lit, 9).sum().item() == pytest.approx(2.0, abs=1e-3)
+
+    def test_a_black_margin_changes_nothing(self):
+        margin, side = 16, 5
+        chance = torch.Generator().manual_seed(1)
+        images = torch.zeros(2, SIZE, SIZE)
+        images[:, 10:-10, 10:-10] = torch.rand(2, 44, 44, generator=chance)
+        wide = torch.nn.functional.pad(images, (margin,) * 4)
+        network = GHHNetwork(2, 2, side)
+
+        def share(images, masked):
+            size = images.shape[-1]
+            steps = (2.0 * torch.arange(size) + 1.0) / size - 1.0
+            place = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).expand(2, -1, -1, -1)
+            to = CarriedPixels(place, (images > 0).float())
+            lit = sees_light(images, side) if masked else everywhere(images)
+            return expected_repeatability(network(images), lit, to, count=20, radius=2.0).item()
+
+        assert share(images, True) == pytest.approx(share(wide, True), rel=1e-4)  # rounding of an FFT of other size
+        assert share(images, False) != pytest.approx(share(wide, False), rel=1e-2)
+
+
+class Recorded(Check):
+    """A check that takes no time, and may end the training."""
+
+    def share(self, network):
+        if self.most:
+            raise KeyboardInterrupt
+        return 0.5
+
+
+def trained(group, network, *, check=None, steps=6, harris_steps=2, check_every=100, checkpoint=None):
+    train_repeatable.fit(
+        network,
+        group,
+        steps=steps,
+        harris_steps=harris_steps,
+        rate=0.3,
+        radius=2.0,
+        pairs=1,
+        average=0.75,
+        seed=3,
+        check=Recorded([], []) if check is None else check,
+        check_every=check_every,
+        checkpoint=checkpoint,
+        log=None,
+        console=Console(quiet=True),
+    )
+
+
+def small_network():
+    torch.manual_seed(0)
+    return GHHNetwork(2, 2, 5)
+
+
+class TestFit:
+    def test_the_loss_is_given_what_the_detector_sees_of_turned_and_shrunk_images(self, group, monkeypatch):
+        seen = []
+
+        def record(score, lit, carried, **settings):
+            seen.append((score.detach(), lit))
+            return expected_repeatability(score, lit, carried, **settings)
+
+        monkeypatch.setattr(train_repeatable, "expected_repeatability", record)
+        trained(group, small_network(), harris_steps=0, steps=8)
+        assert {score.shape for score, _ in seen} == {(2, 256, 256), (4, 128, 128)}
+        for score, lit in seen:
+            blank = score[0, 0, 0]
+            assert 0.05 < lit.float().mean() < 0.9
+            assert torch.equal(score != blank, lit)
+
+    def test_the_average_is_of_the_steps_after_those_towards_harris(self, group, monkeypatch):
+        weights = []
+        plain = GHHNetwork.average
+
+        def record(network, decay):
+            weights.append(network.filters.detach().clone())
+            plain(network, decay)
+
+        monkeypatch.setattr(GHHNetwork, "average", record)
+        network = small_network()
+        trained(group, network)
+        assert len(weights) == 4
+        expected = weights[0]
+        for each in weights[1:]:
+            expected = 0.75 * expected + 0.25 * each
+        assert (weights[0] - weights[-1]).abs().max() > 1e-3
+        torch.testing.assert_close(network.mean_filters, expected, atol=1e-6, rtol=0)
+        assert torch.equal(network.best_filters, network.mean_filters)
+        assert torch.equal(network.best_biases, network.mean_biases)
+        assert not torch.equal(network.best_biases, network.biases)
+
+    def test_a_resumed_run_is_the_same_run(self, group, tmp_path, monkeypatch):
+        monkeypatch.setattr(train_repeatable, "REPORT_EVERY", 4)
+        whole, stopped, resumed = small_network(), small_network(), small_network()
+        trained(group, whole, check_every=5)
+        path = tmp_path / "state.pt"
+        with pytest.raises(KeyboardInterrupt):
+            trained(group, stopped, check=Recorded([], [1]), check_every=5, checkpoint=path)
+        trained(group, resumed, check_every=5, checkpoint=path)
+        for name, value in whole.state_dict().items():
+            assert torch.equal(resumed.state_dict()[name], value), name
+
+
+class TestNetwork:
+    def test_the_best_weights_are_kept_and_survive_a_checkpoint(self):
+        network = GHHNetwork(2, 2, 5)
+        for share, bias in ((0.5, 1.0), (0.7, 2.0), (0.6, 3.0)):
+            with torch.no_grad():
+                network.biases.fill_(bias)
+            network.average(0.0)
+            network.keep_best(share)
+        again = GHHNetwork(2, 2, 5)
+        again.load_state_dict(network.state_dict())
+        assert again.best_share.item() == pytest.approx(0.7)
+        assert (again.best_biases == 2.0).all()
+        assert (again.biases == 3.0).all()
+
+    def test_the_average_of_weights(self):
+        network = GHHNetwork(2, 2, 5)
+        for bias, decay in ((1.0, 0.0), (2.0, 0.5), (4.0, 0.5)):
+            with torch.no_grad():
+                network.biases.fill_(bias)
+            network.average(decay)
+        assert (network.mean_biases == 2.75).all()
+        network.average(0.0)
+        assert torch.equal(network.mean_biases, network.biases)
+
+    def test_it_is_the_average_that_is_measured(self, group):
+        network, images = small_network(), group.images[0, :1].float() / 255.0
+        before = network.above_blank(images)
         with torch.no_grad():
-            network.biases.fill_(bias)
-        network.keep_best(share)
-    again = GHHNetwork(2, 2, 5)
-    again.load_state_dict(network.state_dict())
-    assert again.best_share.item() == pytest.approx(0.7)
-    assert (again.best_biases == 2.0).all()
-    assert (again.biases == 3.0).all()
+            network.filters.mul_(-1.0)
+        assert torch.equal(network.above_blank(images), before)
+        network.average(0.0)
+        assert not torch.equal(network.above_blank(images), before)
+
+
+class TestCheck:
+    def test_is_the_share_beside_the_rivals(self):
+        chance = torch.Generator().manual_seed(0)
+        pairs = [view_pair(family, 5, "view", generator=chance) for family in ("chair", "table")]
+        few = torch.zeros(64, 64)
+        few[20, 20], few[40, 40] = 1.0, 0.5
+        pairs.append(ViewPair("plate", torch.stack([few, few]), torch.full((2, 64, 64), 2.7), hemisphere_rig()[[0, 0]]))
+        network = small_network()
+        rivals = {name: respond for name, respond in baselines().items() if name in ("harris", "shi_tomasi")}
+        alone = repeatability({"network": network.above_blank}, pairs)["network"]
+        beside = repeatability({"network": network.above_blank, **rivals}, pairs)["network"]
+        check = Check.on(pairs)
+        assert check.share(network) == beside != alone
+        assert check.most[-1] == 2
 
 
 def app_of(module):
