@@ -73,7 +73,7 @@ class GHHNetwork(nn.Module):
     def above_blank(self, images: Tensor) -> Tensor:
         """The map whose maxima are the averaged weights' keypoints, as `repeatability.above_blank` makes it."""
         response = ghh_response(images.to(self.mean_filters.device), self.mean_filters, self.mean_biases)
-        return (response - blank_response(self.mean_biases)).clamp_min(0.0).cpu()
+        return (response - blank_response(self.mean_biases)).clamp_min(0.0)
 
     def keep_best(self, share: float) -> None:
         """Keep the averaged weights if no check before found a larger share again."""

@@ -180,7 +180,7 @@ def _points_of(respond: Response, pair: ViewPair, count: int, relative: bool) ->
     """A detector's points in both images; see `FAINTEST` for `relative`."""
     with torch.no_grad():  # places of maxima have no gradient
         return [
-            strongest_points(m, count, faintest=FAINTEST * (float(m.max()) if relative else 1.0))
+            strongest_points(m, count, faintest=FAINTEST * (float(m.max()) if relative else 1.0)).cpu()
             for m in respond(pair.images)
         ]
 
