@@ -1,16 +1,19 @@
 """How often a detector finds a point again: from another direction, on other triangles, on a careless CAD export.
 
-A point of one image is carried to the other by the rendered depth. It counts if the other view sees it (depth test),
-and is found again if one of the detector's points there lies near and each is the nearest to the other. Both
-directions count.
+What counts are points in the common part of two images (Mikolajczyk et al., "A Comparison of Affine Region Detectors",
+IJCV 2005): within a pixel of the surface, and carried by the rendered depth to where the other image sees that surface
+(depth test). Such a point is found again if one of the detector's points there lies near and each is the nearest to
+the other. Both directions count.
 
 A detector that gives fewer points is more often right about them: Harris, whose response is of fourth degree in the
 contrast, gives 26 points above 1e-6 where others give 40. So in every pair of images all detectors get the same number
-of points: as many as the one that has the fewest. `equal_number=False` takes each at its own number.
+of points in the common part: as many as the one that has the fewest. (Cut to one number before, a detector gains by
+points where nothing can be found again, beside the shape: those that are left are its few best.)
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +35,7 @@ IMAGE_SIZE = 256
 DEPTH_TOLERANCE = 0.015
 """A point is seen where the rendered depth agrees to this [shape diagonals]."""
 FAINTEST = 1e-6
-"""A maximum below this is none; relative to the map's highest with `equal_number`, else absolute."""
+"""A maximum below this is none; relative to the map's highest."""
 
 Response = Callable[[Float[Tensor, "B H W"]], Float[Tensor, "B H W"]]
 Change = Literal["view", "triangles", "export"]
@@ -46,6 +49,15 @@ class ViewPair:
     images: Float[Tensor, "2 H W"]
     depth: Float[Tensor, "2 H W"]
     cameras: Cameras
+
+    @functools.cached_property
+    def common(self) -> Bool[Tensor, "2 H W"]:
+        """Where each image shows what the other one sees too."""
+        size = self.depth.shape[-1]
+        row, column = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+        every = torch.stack([column, row], dim=-1).flatten(0, 1).float()
+        visible = [carried(every, self.depth[order], self.cameras[order])[1] for order in ([0, 1], [1, 0])]
+        return torch.stack(visible).view(self.depth.shape)
 
 
 def view_pair(family: str, seed: int, change: Change, *, generator: torch.Generator) -> ViewPair:
@@ -93,11 +105,25 @@ def view_pairs(
     ]
 
 
+def is_surface(depth: Float[Tensor, "*batch"]) -> Bool[Tensor, "*batch"]:
+    """Where a view of the default rig's depths sees a surface, not the background."""
+    return depth < Cameras.far - DEPTH_TOLERANCE / 10.0
+
+
 def strongest_points(
-    score: Float[Tensor, "H W"], count: int, *, radius: int = 4, faintest: float = FAINTEST
+    score: Float[Tensor, "H W"],
+    count: int,
+    *,
+    radius: int = 4,
+    faintest: float = FAINTEST,
+    within: Bool[Tensor, "H W"] | None = None,
 ) -> Float[Tensor, "K 2"]:
-    """The `count` highest local maxima above `faintest`, the highest first, as (column, row) [px]."""
-    kept = torch.where((score == dilate(score, radius)) & (score > faintest), score, 0.0)
+    """The `count` highest local maxima above `faintest`, the highest first, as (column, row) [px].
+
+    With `within` those that lie there; they exceed their neighbours elsewhere too.
+    """
+    maxima = (score == dilate(score, radius)) & (score > faintest)
+    kept = torch.where(maxima if within is None else maxima & within, score, 0.0)
     values, index = kept.flatten().topk(count)
     index = index[values > 0]
     return torch.stack([index % score.shape[1], index // score.shape[1]], dim=-1).float()
@@ -122,11 +148,12 @@ def found_again(points: Float[Tensor, "K 2"], others: Float[Tensor, "L 2"], *, r
 def carried(
     points: Float[Tensor, "K 2"], depth: Float[Tensor, "2 H W"], cameras: Cameras
 ) -> tuple[Float[Tensor, "K 2"], Bool[Tensor, " K"]]:
-    """Where points of the first of two views lie in the second [px], and whether it sees them."""
+    """Where points of the first of two views lie in the second [px], and whether they are on a surface that it sees."""
     size = depth.shape[-1]
-    surface = unproject(points, sample_at(nearest_depth(depth[0]), points), cameras[0], size)
+    nearest = sample_at(nearest_depth(depth[0]), points)
+    surface = unproject(points, nearest, cameras[0], size)
     pixels, visible = project_visible(surface, cameras[1], depth[1], tolerance=DEPTH_TOLERANCE)
-    return pixels, visible & ((pixels >= 0) & (pixels <= size - 1)).all(-1)
+    return pixels, visible & is_surface(nearest) & ((pixels >= 0) & (pixels <= size - 1)).all(-1)
 
 
 def repeatability(
@@ -135,53 +162,45 @@ def repeatability(
     *,
     count: int = 40,
     radius: float = 3.0,
-    equal_number: bool = True,
     most: Sequence[int] | None = None,
 ) -> dict[str, float]:
-    """Share of the points, among those that the other view sees, that are found again, per detector.
+    """Share of the points in the common part of two images that are found again, per detector; see above.
 
     Args:
         detectors: by name; images to maps whose maxima are the points; `above_blank` of a `GHHDetector`.
         pairs: of `view_pair`.
         count: points per image, at most.
         radius: how near [px].
-        equal_number: the same number for all, see above. Without it each detector gives what it has above an
-            absolute 1e-6, and several points may be found again as one: the first protocol of this project.
         most: the `fewest_points` of other detectors in each pair, which count as if they were among `detectors`.
     """
-    found, seen = dict.fromkeys(detectors, 0.0), dict.fromkeys(detectors, 0.0)
+    found, every = dict.fromkeys(detectors, 0), 0
     for index, pair in enumerate(pairs):
-        points = {name: _points_of(respond, pair, count, equal_number) for name, respond in detectors.items()}
-        fewest = min(len(each) for both in points.values() for each in both) if equal_number else count
+        points = {name: _points_of(respond, pair, count) for name, respond in detectors.items()}
+        fewest = min(len(each) for both in points.values() for each in both)
         if most is not None:
             fewest = min(fewest, most[index])
+        every += 2 * fewest
         for name, both in points.items():
-            for here, there in ((0, 1), (1, 0)):
-                pixels, visible = carried(both[here][:fewest], pair.depth[[here, there]], pair.cameras[[here, there]])
-                others = both[there][:fewest]
-                if equal_number:
-                    again = found_again(pixels, others, radius=radius)
-                else:
-                    again = torch.cdist(pixels, others).lt(radius).any(1)
-                found[name] += float((again & visible).sum())
-                seen[name] += float(visible.sum())
-    return {name: round(found[name] / max(seen[name], 1.0), 4) for name in detectors}
+            for order in ([0, 1], [1, 0]):
+                here, there = (both[image][:fewest] for image in order)
+                pixels, _ = carried(here, pair.depth[order], pair.cameras[order])
+                found[name] += int(found_again(pixels, there, radius=radius).sum())
+    return {name: round(found[name] / max(every, 1), 4) for name in detectors}
 
 
 def fewest_points(detectors: Mapping[str, Response], pairs: Sequence[ViewPair], *, count: int = 40) -> list[int]:
     """How many points, at most `count`, the detector that has the fewest gives in an image of each pair."""
     return [
-        min(len(each) for respond in detectors.values() for each in _points_of(respond, pair, count, True))
-        for pair in pairs
+        min(len(each) for respond in detectors.values() for each in _points_of(respond, pair, count)) for pair in pairs
     ]
 
 
-def _points_of(respond: Response, pair: ViewPair, count: int, relative: bool) -> list[Float[Tensor, "K 2"]]:
-    """A detector's points in both images; see `FAINTEST` for `relative`."""
+def _points_of(respond: Response, pair: ViewPair, count: int) -> list[Float[Tensor, "K 2"]]:
+    """A detector's strongest points in the common part of both images."""
     with torch.no_grad():  # places of maxima have no gradient
         return [
-            strongest_points(m, count, faintest=FAINTEST * (float(m.max()) if relative else 1.0)).cpu()
-            for m in respond(pair.images)
+            strongest_points(score, count, faintest=FAINTEST * float(score.max()), within=common.to(score.device)).cpu()
+            for score, common in zip(respond(pair.images), pair.common, strict=True)
         ]
 
 

@@ -1,11 +1,11 @@
 """A differentiable repeatability: what share of a detector's expected keypoints another view has as well.
 
 A score map stands for random keypoints. A pixel is one if it is the maximum of the window around it (a softmax over the
-window's scores) and if it is among the `count` best of the image (a sigmoid above a threshold that gives so many in
-expectation). So the expectation follows what `repeatability` measures, and has a gradient.
+window's scores) and if it is among the `count` best in the common part of the two images (a sigmoid above a threshold
+that gives so many in expectation). So the expectation follows what `repeatability` measures, and has a gradient.
 
-A detector's window around a pixel may see nothing but black. No pixel like that is a keypoint to the measure, and none
-is here: most of an image is background, where all scores are equal, and it would take nearly all of the keypoints.
+Without the common part nearly all expected keypoints lie on the background: it is most of an image, and as its scores
+are equal, each of its pixels is 1/81 of a keypoint.
 
 The idea of expected keypoints is DISK's (Tyszkiewicz et al., NeurIPS 2020), which draws them and scores the draws; here
 the expectation is in closed form, and the number of points is given, or the best detector would find none.
@@ -17,12 +17,12 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from dr_kfs._constants import constant, made_once
 from dr_kfs.rendering import Cameras
-from dr_kfs.training.repeatability import DEPTH_TOLERANCE
+from dr_kfs.training.repeatability import DEPTH_TOLERANCE, is_surface
 from dr_kfs.training.view_geometry import ndc_to_pixels
 
 WINDOW = 9
@@ -39,16 +39,11 @@ class CarriedPixels:
     place: Float[Tensor, "K H W 2"]
     """(x, y) in [-1, 1] as `grid_sample` has it, y down."""
     seen: Float[Tensor, "K H W"]
-    """1 where the other view sees that point of the surface, else 0."""
+    """1 where the other view sees that point of the surface, the common part, else 0."""
 
     def thinned(self) -> CarriedPixels:
         """Every second pixel of every second row: for images of half the size."""
         return CarriedPixels(self.place[:, ::2, ::2], self.seen[:, ::2, ::2])
-
-
-def is_surface(depth: Float[Tensor, "K H W"]) -> Bool[Tensor, "K H W"]:
-    """Where a view of the default rig's depths sees a surface, not the background."""
-    return depth < Cameras.far - DEPTH_TOLERANCE / 10.0
 
 
 def carried_pixels(
@@ -78,17 +73,19 @@ def carried_pixels(
     return CarriedPixels(ndc * constant((1.0, -1.0), ndc.dtype, ndc.device), seen.float())
 
 
-def expected_keypoints(score: Float[Tensor, "K H W"], lit: Bool[Tensor, "K H W"], count: int) -> Float[Tensor, "K H W"]:
-    """The probability of each pixel to be one of about `count` keypoints of its image.
+def expected_keypoints(
+    score: Float[Tensor, "K H W"], common: Float[Tensor, "K H W"], count: int
+) -> Float[Tensor, "K H W"]:
+    """The probability of each pixel to be one of about `count` keypoints in the common part of its image.
 
     Args:
         score: of each pixel.
-        lit: where keypoints may be, `sees_light`: other pixels are none, and no neighbours that a keypoint must exceed.
-        count: keypoints of an image. If its lit pixels have no room for so many, all their maxima are keypoints.
+        common: 1 in the common part, else 0. Keypoints must exceed their neighbours outside of it too.
+        count: keypoints there. If it has no room for so many, all its maxima are keypoints.
     """
-    mass = score.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp() * lit
+    mass = score.clamp(-LARGEST_SCORE, LARGEST_SCORE).exp()
     around = torch.nn.functional.avg_pool2d(mass, WINDOW, stride=1, padding=WINDOW // 2) * WINDOW**2
-    chosen = mass / (around + 1e-6)
+    chosen = mass / (around + 1e-6) * common
     with torch.no_grad():  # the threshold is what gives the number, not something to be learned
         threshold = score.new_zeros(len(score), 1, 1)
         step = 1.5 * LARGEST_SCORE
@@ -101,31 +98,28 @@ def expected_keypoints(score: Float[Tensor, "K H W"], lit: Bool[Tensor, "K H W"]
 
 def expected_repeatability(
     score: Float[Tensor, "K H W"],
-    lit: Bool[Tensor, "K H W"],
     carried: CarriedPixels,
     *,
     count: int,
     radius: float,
 ) -> Float[Tensor, ""]:
-    """`sum_p P_a(p) R_b(p') / sum_p P_a(p)` over the pixels p that b sees, the mean of both directions and all pairs.
+    """`sum_p P_a(p) R_b(p') / sum_p P_a(p)` over the common part of a, the mean of both directions and all pairs.
 
     R_b is the expected number of b's keypoints within about `radius` of p', at most 1; p' is where p lies in b.
 
     Args:
         score: of the first views of all pairs, then of their second ones.
-        lit: where keypoints may be, see `expected_keypoints`.
         carried: pixels of each view to the other one of its pair.
-        count: keypoints of an image.
+        count: keypoints in the part of an image that the other one sees.
         radius: how near counts as found again [px]; nothing counts from `radius + 1` on.
     """
-    points = expected_keypoints(score, lit, count)
+    points = expected_keypoints(score, carried.seen, count)
     disc = _disc(radius, points.device)
     around = torch.nn.functional.conv2d(points.unsqueeze(1), disc, padding=disc.shape[-1] // 2).clamp_max(1.0)
     of_other = around.roll(len(points) // 2, 0)
     found = torch.nn.functional.grid_sample(of_other, carried.place, align_corners=False).squeeze(1)
-    weight = points * carried.seen
     # The small numbers make a pair without common surface a constant.
-    return (((weight * found).sum((-2, -1)) + 1e-3) / (weight.sum((-2, -1)) + 1e-2)).mean()
+    return (((points * found).sum((-2, -1)) + 1e-3) / (points.sum((-2, -1)) + 1e-2)).mean()
 
 
 @made_once(8)

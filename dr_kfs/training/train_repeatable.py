@@ -28,7 +28,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
-from dr_kfs.keypoints.ghh import sees_light
 from dr_kfs.keypoints.hinges import MOST_MEMBERS
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.detector_data import FIELD
@@ -157,9 +156,9 @@ def fit(
             near_corners = 1.0 + 4.0 * (target > -4.0 + 0.01 / 0.006)
             loss = ((turned(network, images[:number], turns, mirror) - target).square() * near_corners).mean()
         else:
-            score, lit = turned(network, images, turns, mirror), sees_light(images, network.side)
+            score = turned(network, images, turns, mirror)
             count = chance.randint(*COUNTS)
-            share = expected_repeatability(score, lit, drawn.carried, count=count, radius=radius)
+            share = expected_repeatability(score, drawn.carried, count=count, radius=radius)
             loss = 2.0 * (SIZE_WEIGHT * score.square().mean() - share)
         optimizer.zero_grad()
         loss.backward()
@@ -236,7 +235,7 @@ def main(
         pairs=pairs,
         average=average,
         seed=seed,
-        check=Check.on(pairs_to_check(check_pairs, seed=seed, console=console)),
+        check=Check.on(pairs_to_check(check_pairs, console=console)),
         check_every=check_every,
         checkpoint=checkpoint,
         log=log,

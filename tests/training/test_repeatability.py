@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dr_kfs.keypoints import GHHDetector
-from dr_kfs.rendering import hemisphere_rig
+from dr_kfs.rendering import Cameras, hemisphere_rig
 from dr_kfs.training.repeatability import (
     ViewPair,
     above_blank,
@@ -67,6 +67,10 @@ class TestCarried:
         assert visible.all()
         torch.testing.assert_close(pixels, points, atol=1e-3, rtol=0)
 
+    def test_the_background_is_not_visible_from_the_same_camera(self, pair):
+        _, visible = carried(torch.tensor([[2.0, 2.0]]), pair.depth[[0, 0]], pair.cameras[[0, 0]])
+        assert not visible.any()
+
     def test_what_is_covered_is_not_visible(self, pair):
         covered = torch.stack([pair.depth[0], pair.depth[0] - 0.1])
         _, visible = carried(strongest_points(pair.images[0], 20), covered, pair.cameras[[0, 0]])
@@ -92,7 +96,26 @@ class TestRepeatability:
         pair = flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20)))
         detectors = {"two": lambda images: images, "one": lambda images: (images - 1.0).clamp_min(0.0)}
         assert repeatability(detectors, [pair]) == {"two": 1.0, "one": 1.0}
-        assert repeatability(detectors, [pair], equal_number=False) == {"two": 0.5, "one": 1.0}
+        assert repeatability({"two": detectors["two"]}, [pair]) == {"two": 0.5}
+
+    def test_what_is_beside_the_shape_or_hidden_counts_for_nothing(self):
+        """Not as found, not as lost, and not in place of points that could be found."""
+        both = dots((5, 5), (8, 50), (20, 20), (40, 40)), dots((5, 5), (12, 30), (20, 20), (40, 20))
+        pair = flat_pair(*both)
+        pair.depth[:, :, :16] = Cameras.far  # beside
+        pair.depth[1, 40:] = 2.0  # something in front of it
+        assert pair.common[0, 20, 16:].all()
+        assert not pair.common[0, :, :14].any()
+        assert not pair.common[:, 42:].any()
+        assert repeatability({"image": lambda images: images}, [pair], count=1) == {"image": 1.0}
+        assert fewest_points({"image": lambda images: images}, [pair]) == [1]
+
+    def test_the_brightest_of_neighbours_may_be_beside_the_shape(self):
+        pair = flat_pair(*[dots((12, 20), (16, 20))] * 2)
+        assert fewest_points({"image": lambda images: images}, [pair]) == [1]
+        pair = flat_pair(*[dots((12, 20), (16, 20))] * 2)
+        pair.depth[:, :, :14] = Cameras.far
+        assert fewest_points({"image": lambda images: images}, [pair]) == [0]
 
     def test_detectors_that_are_not_there_may_have_the_fewest(self):
         pairs = [

@@ -13,13 +13,11 @@ from typer.testing import CliRunner
 from dr_kfs import GHHDetector
 from dr_kfs.datasets import split_of
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
-from dr_kfs.keypoints.ghh import sees_light
 from dr_kfs.rendering import Cameras, hemisphere_rig
 from dr_kfs.training import evaluate_detector, train_repeatable
 from dr_kfs.training.ghh_network import Check, GHHNetwork
 from dr_kfs.training.repeatability import ViewPair, baselines, carried, repeatability, view_pair
 from dr_kfs.training.repeatability_loss import (
-    CarriedPixels,
     carried_pixels,
     expected_keypoints,
     expected_repeatability,
@@ -57,13 +55,14 @@ def plate():
     return carried_pixels((depth, depth), (camera, camera))
 
 
-def everywhere(score):
-    return torch.ones_like(score, dtype=torch.bool)
+def keypoints(score, count, *, common=None):
+    """Of views that see the same, if nothing else is said."""
+    return expected_keypoints(score, torch.ones_like(score) if common is None else common, count)
 
 
 def repeated(first, second, *, count=2, radius=1.5):
     score = torch.cat([first, second])
-    return expected_repeatability(score, everywhere(score), plate(), count=count, radius=radius)
+    return expected_repeatability(score, plate(), count=count, radius=radius)
 
 
 class TestViewGroups:
@@ -118,12 +117,12 @@ class TestCarriedPixels:
 class TestExpectation:
     def test_gives_the_number_asked_for(self):
         score = torch.randn(3, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 4
-        points = expected_keypoints(score, everywhere(score), 9)
+        points = keypoints(score, 9)
         torch.testing.assert_close(points.sum((-2, -1)), torch.full((3,), 9.0), rtol=1e-2, atol=0)
 
     def test_equal_scores_are_no_reason_for_more(self):
         many = dots(*((column, row) for column in range(4, 64, 10) for row in range(4, 64, 10)))
-        assert expected_keypoints(many, everywhere(many), 5).sum().item() == pytest.approx(5.0, rel=1e-2)
+        assert keypoints(many, 5).sum().item() == pytest.approx(5.0, rel=1e-2)
 
     @pytest.mark.parametrize(("moved", "expected"), [(0, 1.0), (1, 1.0), (4, 0.5)])
     def test_is_the_share_that_is_found_again(self, moved, expected):
@@ -145,7 +144,7 @@ class TestExpectation:
         to = plate()
         hidden = replace(to, seen=torch.zeros_like(to.seen))
         score = dots((10, 10)).repeat(2, 1, 1).requires_grad_()
-        share = expected_repeatability(score, everywhere(score), hidden, count=2, radius=1.5)
+        share = expected_repeatability(score, hidden, count=2, radius=1.5)
         (gradient,) = torch.autograd.grad(share, score)
         assert torch.isfinite(share)
         assert torch.isfinite(gradient).all()
@@ -156,54 +155,42 @@ class TestExpectation:
         to = plate()
         to = replace(to, place=to.place.repeat(2, 1, 1, 1), seen=to.seen.repeat(2, 1, 1))
         for score, expected in ((alike, 1.0), (crossed, 0.0)):
-            share = expected_repeatability(score, everywhere(score), to, count=1, radius=1.5)
+            share = expected_repeatability(score, to, count=1, radius=1.5)
             assert share.item() == pytest.approx(expected, abs=0.02)
 
 
-class TestLit:
-    """Keypoints are where the detector sees something."""
+class TestCommonPart:
+    """Keypoints are where both views see the surface."""
 
-    def test_nothing_on_black(self):
+    def test_the_number_is_that_of_the_common_part(self):
         score = torch.randn(2, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 4
-        lit = everywhere(score)
-        lit[:, :, SIZE // 2 :] = False
-        points = expected_keypoints(score, lit, 6)
-        assert points[~lit].abs().max() == 0
-        torch.testing.assert_close(points[lit].sum(), torch.tensor(12.0), rtol=1e-2, atol=0)
+        common = torch.ones_like(score)
+        common[:, :, : SIZE // 2] = 0.0
+        points = keypoints(score, 6, common=common)
+        assert points[common == 0].abs().max() == 0
+        torch.testing.assert_close(points.sum(), torch.tensor(12.0), rtol=1e-2, atol=0)
 
-    def test_black_is_no_neighbour(self):
+    def test_neighbours_outside_must_be_exceeded(self):
         score = dots((20, 30), strength=2.0)
-        lit = everywhere(score)
-        brighter = score.clone()
-        brighter[0, 30, 23] = 9.0
-        lit[0, 30, 23] = False
-        found = expected_keypoints(brighter, lit, 1)
-        assert found[0, 30, 20] > 0.5 > expected_keypoints(brighter, everywhere(brighter), 1)[0, 30, 20]
+        score[0, 30, 23] = 9.0
+        common = torch.ones_like(score)
+        common[0, 30, 23] = 0.0
+        assert keypoints(score, 1, common=common)[0, 30, 20] < 0.1
 
     def test_fewer_where_there_is_no_room(self):
         score = dots((10, 10), (40, 40))
-        lit = torch.zeros_like(score, dtype=torch.bool)
-        lit[0, 10, 10] = lit[0, 40, 40] = True
-        assert expected_keypoints(score, lit, 9).sum().item() == pytest.approx(2.0, abs=1e-3)
+        common = torch.zeros_like(score)
+        common[0, 10, 10] = common[0, 40, 40] = 1.0
+        assert keypoints(score, 9, common=common).sum().item() == pytest.approx(2.0, abs=1e-3)
 
-    def test_a_black_margin_changes_nothing(self):
-        margin, side = 16, 5
-        chance = torch.Generator().manual_seed(1)
-        images = torch.zeros(2, SIZE, SIZE)
-        images[:, 10:-10, 10:-10] = torch.rand(2, 44, 44, generator=chance)
-        wide = torch.nn.functional.pad(images, (margin,) * 4)
-        network = GHHNetwork(2, 2, side)
-
-        def share(images, masked):
-            size = images.shape[-1]
-            steps = (2.0 * torch.arange(size) + 1.0) / size - 1.0
-            place = torch.stack(torch.meshgrid(steps, steps, indexing="xy"), dim=-1).expand(2, -1, -1, -1)
-            to = CarriedPixels(place, (images > 0).float())
-            lit = sees_light(images, side) if masked else everywhere(images)
-            return expected_repeatability(network(images), lit, to, count=20, radius=2.0).item()
-
-        assert share(images, True) == pytest.approx(share(wide, True), rel=1e-4)  # rounding of an FFT of other size
-        assert share(images, False) != pytest.approx(share(wide, False), rel=1e-2)
+    def test_points_outside_are_neither_found_nor_lost(self):
+        to = plate()
+        half = torch.ones_like(to.seen)
+        half[:, :, : SIZE // 2] = 0.0
+        score = torch.cat([dots((10, 10), (40, 40)), dots((20, 50), (40, 40))])
+        share = expected_repeatability(score, replace(to, seen=half), count=1, radius=1.5)
+        assert share.item() == pytest.approx(1.0, abs=0.02)
+        assert expected_repeatability(score, to, count=2, radius=1.5).item() == pytest.approx(0.5, abs=0.02)
 
 
 class Recorded(Check):
@@ -240,20 +227,22 @@ def small_network():
 
 
 class TestFit:
-    def test_the_loss_is_given_what_the_detector_sees_of_turned_and_shrunk_images(self, group, monkeypatch):
+    def test_the_loss_is_given_whole_and_shrunk_pairs(self, group, monkeypatch):
+        """Turned back: each score belongs to the pixel that is carried."""
         seen = []
 
-        def record(score, lit, carried, **settings):
-            seen.append((score.detach(), lit))
-            return expected_repeatability(score, lit, carried, **settings)
+        def record(score, carried, **settings):
+            seen.append((score.detach(), carried))
+            return expected_repeatability(score, carried, **settings)
 
         monkeypatch.setattr(train_repeatable, "expected_repeatability", record)
         trained(group, small_network(), harris_steps=0, steps=8)
         assert {score.shape for score, _ in seen} == {(2, 256, 256), (4, 128, 128)}
-        for score, lit in seen:
+        for score, to in seen:
+            assert score.shape == to.seen.shape
+            common = to.seen > 0
             blank = score[0, 0, 0]
-            assert 0.05 < lit.float().mean() < 0.9
-            assert torch.equal(score != blank, lit)
+            assert (score[common] != blank).float().mean() > 0.99 > (score != blank).float().mean()
 
     def test_the_average_is_of_the_steps_after_those_towards_harris(self, group, monkeypatch):
         weights = []
