@@ -131,7 +131,7 @@ def test_recorded_steps_equal_others(pairs: tuple[Meshes, Meshes], recorded: DRK
         for _ in range(2):
             other, its_gradient = value_and_gradient(recorded, predicted[items], code[items])
             torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
-            assert (its_gradient - gradient).norm() < 5e-3 * gradient.norm()
+            assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
 
 
 def test_recorded_steps_with_few_and_many_lit_patches(recorded: DRKFSLoss) -> None:
@@ -145,7 +145,7 @@ def test_recorded_steps_with_few_and_many_lit_patches(recorded: DRKFSLoss) -> No
         value, gradient = value_and_gradient(plain, shape, code)
         other, its_gradient = value_and_gradient(loss_fn, shape, code)
         torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
-        assert (its_gradient - gradient).norm() < 5e-3 * gradient.norm()
+        assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
 
 
 def test_recorded_steps_outlive_the_caches_that_they_read(pairs: tuple[Meshes, Meshes], recorded: DRKFSLoss) -> None:

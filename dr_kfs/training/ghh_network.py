@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import VALIDATION_FAMILIES, VALIDATION_SEEDS
 from dr_kfs.keypoints.ghh import blank_response, ghh_response
-from dr_kfs.training.repeatability import ViewPair, baselines, fewest_points, repeatability, view_pairs
+from dr_kfs.training.repeatability import Change, ViewPair, baselines, fewest_points, repeatability, view_pairs
 
+CHECKED: tuple[Change, ...] = ("view", "triangles")
+"""What changes between the two images of a pair that is checked."""
 FIRST_CHECKED = VALIDATION_SEEDS.start + 700
 """First seed of the shapes of the checks; `evaluate_detector` has others."""
 
@@ -78,26 +80,35 @@ class GHHNetwork(nn.Module):
             self.best_biases.copy_(self.mean_biases)
 
 
-def pairs_to_check(count: int, *, console: Console) -> list[ViewPair]:
-    """Pairs of views of validation families, in turn; the same for every training."""
-    label = "rendering pairs to check"
-    return view_pairs(VALIDATION_FAMILIES, FIRST_CHECKED, "view", count, seed=0, label=label, console=console)
-
-
 @dataclass(frozen=True)
 class Check:
     """How often the points of a network are found again, as many points as Shi-Tomasi and Harris have."""
 
-    pairs: Sequence[ViewPair]
-    most: Sequence[int]
+    pairs: Mapping[Change, Sequence[ViewPair]]
+    most: Mapping[Change, Sequence[int]]
     """Points of an image of each pair: the fewest of the two rivals'. They do not change from check to check."""
 
     @classmethod
-    def on(cls, pairs: Sequence[ViewPair]) -> Check:
+    def drawn(cls, count: int, *, console: Console) -> Check:
+        """On `count` pairs of views of validation families for each change; the same for every training."""
+        drawn: dict[Change, list[ViewPair]] = {}
+        for change in CHECKED:
+            label = f"rendering pairs to check: {change}"
+            families = VALIDATION_FAMILIES
+            drawn[change] = view_pairs(families, FIRST_CHECKED, change, count, seed=0, label=label, console=console)
+        return cls.on(drawn)
+
+    @classmethod
+    def on(cls, pairs: Mapping[Change, Sequence[ViewPair]]) -> Check:
         """On these pairs of views."""
         every = baselines()
-        return cls(pairs, fewest_points({name: every[name] for name in ("harris", "shi_tomasi")}, pairs))
+        rivals = {name: every[name] for name in ("harris", "shi_tomasi")}
+        return cls(pairs, {change: fewest_points(rivals, of_one) for change, of_one in pairs.items()})
 
-    def share(self, network: GHHNetwork) -> float:
+    def shares(self, network: GHHNetwork) -> dict[Change, float]:
         """What `repeatability` gives for the network beside its rivals."""
-        return repeatability({"network": network.above_blank}, self.pairs, most=self.most)["network"]
+        detectors = {"network": network.above_blank}
+        return {
+            change: repeatability(detectors, of_one, most=self.most[change])["network"]
+            for change, of_one in self.pairs.items()
+        }

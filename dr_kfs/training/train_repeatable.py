@@ -31,7 +31,7 @@ from dr_kfs.datasets.splits import TRAIN_FAMILIES
 from dr_kfs.keypoints.hinges import MOST_MEMBERS
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.detector_data import FIELD
-from dr_kfs.training.ghh_network import Check, GHHNetwork, pairs_to_check
+from dr_kfs.training.ghh_network import Check, GHHNetwork
 from dr_kfs.training.repeatability import Response, baselines
 from dr_kfs.training.repeatability_loss import CarriedPixels, carried_pixels, expected_repeatability
 from dr_kfs.training.train_detector import HELD_OUT, GHHParameters, figures_of, platt, scores_of
@@ -169,10 +169,11 @@ def fit(
             network.average(average if step > harris_steps else 0.0)
         recent.append(loss.detach())
         if step >= harris_steps and ((step + 1) % check_every == 0 or step == steps - 1):
-            share = check.share(network)
+            shares = check.shares(network)
+            share = sum(shares.values()) / len(shares)
             network.keep_best(share)
             console.print(f"step {step + 1}: {share:.4f} found again, at best {network.best_share.item():.4f}")
-            write(step + 1, checked=share)
+            write(step + 1, checked=round(share, 4), **shares)
         if (step + 1) % REPORT_EVERY == 0 or step == steps - 1:
             mean = float(torch.stack(recent).mean())
             recent.clear()
@@ -203,7 +204,7 @@ def main(
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of views per step.")] = PAIRS,
     average: Annotated[float, typer.Option(min=0.0, max=0.9999, help="Decay of the weights' mean; 0: none.")] = AVERAGE,
     check_every: Annotated[int, typer.Option(min=1, help="Steps between checks on validation families.")] = 200,
-    check_pairs: Annotated[int, typer.Option(min=1, help="Pairs of views of a check.")] = 60,
+    check_pairs: Annotated[int, typer.Option(min=1, help="Pairs of views of a check, for each change.")] = 60,
     seed: Annotated[int, typer.Option(help="Of everything but the shapes, which are always the same.")] = 0,
     start: Annotated[Path | None, typer.Option(help="Weights to go on from, not from Harris's response.")] = None,
     name: Annotated[str, typer.Option(help="Name in the registry.")] = "ghh-repeatable",
@@ -235,7 +236,7 @@ def main(
         pairs=pairs,
         average=average,
         seed=seed,
-        check=Check.on(pairs_to_check(check_pairs, console=console)),
+        check=Check.drawn(check_pairs, console=console),
         check_every=check_every,
         checkpoint=checkpoint,
         log=log,

@@ -196,10 +196,10 @@ class TestCommonPart:
 class Recorded(Check):
     """A check that takes no time, and may end the training."""
 
-    def share(self, network):
+    def shares(self, network):
         if self.most:
             raise KeyboardInterrupt
-        return 0.5
+        return {"view": 0.4, "triangles": 0.6}
 
 
 def trained(group, network, *, check=None, steps=6, harris_steps=2, check_every=100, checkpoint=None):
@@ -213,7 +213,7 @@ def trained(group, network, *, check=None, steps=6, harris_steps=2, check_every=
         pairs=1,
         average=0.75,
         seed=3,
-        check=Recorded([], []) if check is None else check,
+        check=Recorded({}, {}) if check is None else check,
         check_every=check_every,
         checkpoint=checkpoint,
         log=None,
@@ -271,7 +271,7 @@ class TestFit:
         trained(group, whole, check_every=5)
         path = tmp_path / "state.pt"
         with pytest.raises(KeyboardInterrupt):
-            trained(group, stopped, check=Recorded([], [1]), check_every=5, checkpoint=path)
+            trained(group, stopped, check=Recorded({}, {"view": [1]}), check_every=5, checkpoint=path)
         trained(group, resumed, check_every=5, checkpoint=path)
         for name, value in whole.state_dict().items():
             assert torch.equal(resumed.state_dict()[name], value), name
@@ -322,9 +322,11 @@ class TestCheck:
         rivals = {name: respond for name, respond in baselines().items() if name in ("harris", "shi_tomasi")}
         alone = repeatability({"network": network.above_blank}, pairs)["network"]
         beside = repeatability({"network": network.above_blank, **rivals}, pairs)["network"]
-        check = Check.on(pairs)
-        assert check.share(network) == beside != alone
-        assert check.most[-1] == 2
+        check = Check.on({"view": pairs, "triangles": pairs[-1:]})
+        shares = check.shares(network)
+        assert shares["view"] == beside != alone
+        assert shares["triangles"] == repeatability({"network": network.above_blank, **rivals}, pairs[-1:])["network"]
+        assert check.most["view"][-1] == check.most["triangles"][0] == 2
 
 
 def app_of(module):
@@ -355,6 +357,7 @@ class TestCommand:
         curve = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
         assert [line["step"] for line in curve] == [10, 10]
         assert curve[0]["checked"] == entry["figures"]["repeatability_checked"] > 0
+        assert curve[0]["checked"] == pytest.approx((curve[0]["view"] + curve[0]["triangles"]) / 2, abs=1e-4)
         other = CliRunner().invoke(app_of(train_repeatable), [*small, *where, *state, "--steps", "10", "--seed", "1"])
         assert "with seed=0, not 1" in str(other.exception)
         path = str(tmp_path / "ghh-repeatable.safetensors")
