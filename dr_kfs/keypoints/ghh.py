@@ -53,12 +53,12 @@ def ghh_response(
     response = torch.einsum("bnhw,n->bhw", hinges, group_signs(groups, hinges))
     # Where a filter sees only black its score is its bias, exactly: the FFT leaves rounding noise there.
     # A mask is piecewise constant: no gradient to lose.
-    lit = _any_around(flat.detach(), side)
+    lit = sees_light(flat.detach(), side)
     blank = blank_response(biases) if blank is None else blank
     return torch.where(lit, response, blank).view(images.shape)
 
 
-def _any_around(images: Float[Tensor, "B H W"], side: int) -> Bool[Tensor, "B H W"]:
+def sees_light(images: Float[Tensor, "B H W"], side: int) -> Bool[Tensor, "B H W"]:
     """Whether any pixel of the window of `side` around a pixel is not 0."""
     if images.is_cuda:  # four launches, not seventeen
         pool = torch.nn.functional.max_pool2d
@@ -163,7 +163,7 @@ class GHHDetector(FrozenBuffers):
             return self._poi_in_pytorch(images)
         prepared, side = self._prepared(images), self.filters.shape[-1]
         flat = images.reshape(-1, *images.shape[-2:])
-        correlations, lit = _correlate(flat, prepared.spectrum, side), _any_around(flat.detach(), side)
+        correlations, lit = _correlate(flat, prepared.spectrum, side), sees_light(flat.detach(), side)
         maps = poi_of_correlations(correlations, prepared.biases, prepared.calibration, lit, margin=side // 2)
         return maps.view(images.shape)
 

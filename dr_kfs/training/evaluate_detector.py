@@ -20,7 +20,7 @@ from rich.table import Table
 from dr_kfs.datasets.splits import TEST_FAMILIES, TEST_SEEDS, VALIDATION_FAMILIES, VALIDATION_SEEDS
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.keypoints.ghh import DEFAULT_DETECTOR
-from dr_kfs.training.repeatability import Change, above_blank, baselines, repeatability, view_pairs
+from dr_kfs.training.repeatability import Change, above_blank, baselines, fewest_points, repeatability, view_pairs
 
 HELD_OUT = {
     "validation": (VALIDATION_FAMILIES, VALIDATION_SEEDS.start + 500),
@@ -47,20 +47,27 @@ def main(
     if split not in HELD_OUT:
         raise typer.BadParameter(f"is one of {', '.join(HELD_OUT)}, not {split}", param_hint="--split")
     console = Console(width=None if sys.stdout.isatty() else 110)
-    detectors = {name: above_blank(GHHDetector(name)) for name in weights or [DEFAULT_DETECTOR]} | baselines()
+    rivals = baselines()
+    detectors = {name: above_blank(GHHDetector(name)) for name in weights or [DEFAULT_DETECTOR]} | rivals
     found: dict[str, dict[str, float]] = {}
+    points: dict[str, float] = {}
     for change, title in CHANGES.items():
         label = f"rendering {split} shapes"
         drawn = view_pairs(*HELD_OUT[split], change, pairs, seed=seed, label=label, console=console)
-        found[title] = repeatability(detectors, drawn, count=count, radius=radius)
+        numbers = fewest_points(rivals, drawn, count=count)
+        points[title] = round(sum(numbers) / len(numbers), 1)
+        found[title] = repeatability(detectors, drawn, numbers, radius=radius)
     table = Table("detector", *found)
     for name in detectors:
         table.add_row(name, *(f"{shares[name]:.3f}" for shares in found.values()))
+    table.add_section()
+    table.add_row("points of an image", *map(str, points.values()))
     console.print(f"{pairs} pairs of {split} families, at most {count} points, {radius:g} px")
     console.print(table)
     if json_path is not None:
         facts = {"split": split, "pairs": pairs, "count": count, "radius": radius, "seed": seed}
-        json_path.write_text(json.dumps({**facts, "repeatability": found}, indent=1) + "\n", encoding="utf-8")
+        facts |= {"repeatability": found, "points": points}
+        json_path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import VALIDATION_FAMILIES, VALIDATION_SEEDS
-from dr_kfs.keypoints.ghh import blank_response, ghh_response
+from dr_kfs.keypoints.ghh import blank_response, ghh_response, group_signs, sees_light
 from dr_kfs.training.repeatability import Change, ViewPair, baselines, fewest_points, repeatability, view_pairs
 
 CHECKED: tuple[Change, ...] = ("view", "triangles")
@@ -57,9 +57,25 @@ class GHHNetwork(nn.Module):
             self.biases.copy_(weights["biases"])
         self.average(0.0)
 
+    @property
+    def side(self) -> int:
+        """Of the filters [px]."""
+        return self.filters.shape[-1]
+
     def forward(self, images: Tensor) -> Tensor:
-        """`f(I)`."""
-        return ghh_response(images, self.filters, self.biases)
+        """`f(I)` as `ghh_response` gives it, by a convolution: with its gradient, twice as fast as by FFT on a CPU.
+
+        Of rows, whose channels are the columns under a filter, filled up to a multiple of eight.
+        """
+        groups, members, side, _ = self.filters.shape
+        half, filled = side // 2, -side % 8
+        columns = nn.functional.pad(images, (half, half + filled)).unfold(-1, side + filled, 1).permute(0, 3, 1, 2)
+        kernel = nn.functional.pad(self.filters, (0, filled)).flatten(0, 1).transpose(1, 2).unsqueeze(-1)
+        columns = columns.contiguous(memory_format=torch.channels_last)
+        correlated = nn.functional.conv2d(columns, kernel, self.biases.flatten(), padding=(half, 0))
+        hinges = correlated.permute(0, 2, 3, 1).unflatten(-1, (groups, members)).amax(-1)
+        response = hinges @ group_signs(groups, hinges)
+        return torch.where(sees_light(images, side), response, blank_response(self.biases))
 
     def average(self, decay: float) -> None:
         """`mean = decay mean + (1 - decay) weights`; with 0 the mean is the weights."""
@@ -82,11 +98,11 @@ class GHHNetwork(nn.Module):
 
 @dataclass(frozen=True)
 class Check:
-    """How often the points of a network are found again, as many points as Shi-Tomasi and Harris have."""
+    """How often the points of a network are found again, of as many points as hand-made detectors have."""
 
     pairs: Mapping[Change, Sequence[ViewPair]]
-    most: Mapping[Change, Sequence[int]]
-    """Points of an image of each pair: the fewest of the two rivals'. They do not change from check to check."""
+    numbers: Mapping[Change, Sequence[int]]
+    """Points that each pair asks for, see `repeatability`. They do not change from check to check."""
 
     @classmethod
     def drawn(cls, count: int, *, console: Console) -> Check:
@@ -101,14 +117,12 @@ class Check:
     @classmethod
     def on(cls, pairs: Mapping[Change, Sequence[ViewPair]]) -> Check:
         """On these pairs of views."""
-        every = baselines()
-        rivals = {name: every[name] for name in ("harris", "shi_tomasi")}
-        return cls(pairs, {change: fewest_points(rivals, of_one) for change, of_one in pairs.items()})
+        return cls(pairs, {change: fewest_points(baselines(), of_one) for change, of_one in pairs.items()})
 
     def shares(self, network: GHHNetwork) -> dict[Change, float]:
-        """What `repeatability` gives for the network beside its rivals."""
+        """What `repeatability` gives for the network."""
         detectors = {"network": network.above_blank}
         return {
-            change: repeatability(detectors, of_one, most=self.most[change])["network"]
+            change: repeatability(detectors, of_one, self.numbers[change])["network"]
             for change, of_one in self.pairs.items()
         }

@@ -24,7 +24,7 @@ from torch import Tensor
 from dr_kfs.datasets import generate
 from dr_kfs.keypoints.ghh import GHHDetector, group_signs
 from dr_kfs.training.detector_data import FIELD, LabelledPatches, label_shape
-from dr_kfs.training.repeatability import above_blank, baselines, repeatability, view_pairs
+from dr_kfs.training.repeatability import above_blank, baselines, fewest_points, repeatability, view_pairs
 from dr_kfs.training.scores import FAMILIES, average_precision
 from dr_kfs.weights import register_weights
 
@@ -135,7 +135,9 @@ def figures_of(tensors: dict[str, Tensor], shapes: int, *, seed: int, console: C
     }
     label = "rendering pairs of views"
     pairs = view_pairs(FAMILIES, 2 * HELD_OUT, "view", shapes, seed=seed, label=label, console=console)
-    found = repeatability({"detector": above_blank(as_detector(tensors)), **baselines()}, pairs)
+    rivals = baselines()
+    numbers = fewest_points(rivals, pairs)
+    found = repeatability({"detector": above_blank(as_detector(tensors)), **rivals}, pairs, numbers)
     return figures | {f"repeatability_{rival}": share for rival, share in found.items()}
 
 

@@ -1,6 +1,6 @@
 """Train a GHH detector on repeatability itself, between views of rendered shapes.
 
-    python -m dr_kfs.training.train_repeatable --shapes 900 --steps 2300 --device cuda
+    python -m dr_kfs.training.train_repeatable
 
 `train_detector` learns which windows are corners that other views have too. This one begins with Harris's response and
 then maximises the share of its keypoints that another view finds again (`repeatability_loss`): of another camera,
@@ -28,6 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
+from dr_kfs.keypoints.ghh import sees_light
 from dr_kfs.keypoints.hinges import MOST_MEMBERS
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.detector_data import FIELD
@@ -39,7 +40,7 @@ from dr_kfs.training.train_detector import collect as collect_windows
 from dr_kfs.training.view_groups import ViewGroups, camera_of, collect, depth_of
 from dr_kfs.weights import register_weights
 
-PAIRS = 12
+PAIRS = 8
 """Per step, of 256 px; twice as many of 128 px, which is what the loss's scale 2 sees."""
 SHRUNK_SHARE = 0.3
 HARRIS_SHARE = 0.2
@@ -156,9 +157,9 @@ def fit(
             near_corners = 1.0 + 4.0 * (target > -4.0 + 0.01 / 0.006)
             loss = ((turned(network, images[:number], turns, mirror) - target).square() * near_corners).mean()
         else:
-            score = turned(network, images, turns, mirror)
+            score, lit = turned(network, images, turns, mirror), sees_light(images, network.side)
             count = chance.randint(*COUNTS)
-            share = expected_repeatability(score, drawn.carried, count=count, radius=radius)
+            share = expected_repeatability(score, lit, drawn.carried, count=count, radius=radius)
             loss = 2.0 * (SIZE_WEIGHT * score.square().mean() - share)
         optimizer.zero_grad()
         loss.backward()
@@ -193,10 +194,10 @@ def calibrated(network: GHHNetwork, held_out_shapes: int, *, seed: int, console:
 
 
 def main(
-    shapes: Annotated[int, typer.Option(min=1, help="Training shapes.")] = 900,
+    shapes: Annotated[int, typer.Option(min=1, help="Training shapes.")] = 600,
     held_out_shapes: Annotated[int, typer.Option(min=1, help="Shapes for calibration, and as many for the test.")] = 60,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 2300,
-    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 1700,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 4e-3,
     groups: Annotated[int, typer.Option(min=2, help="N, the hinges that are added and subtracted.")] = 16,
     members: Annotated[int, typer.Option(min=1, max=MOST_MEMBERS, help="M, the filters of a hinge.")] = 4,
     side: Annotated[int, typer.Option(min=3, max=FIELD, help="Of the filters [px], odd.")] = 17,

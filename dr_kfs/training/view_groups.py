@@ -59,10 +59,13 @@ class ViewGroups:
 
 
 def view_group(index: int) -> ViewGroups:
-    """The n-th training shape: twice as it is, on other triangles, and after CAD defects; light and sigma vary."""
+    """The n-th training shape: from two cameras, on other triangles from the first one, with CAD defects from a third.
+
+    Light and sigma vary.
+    """
     family, seed = TRAIN_FAMILIES[index % len(TRAIN_FAMILIES)], FIRST_SEED + index // len(TRAIN_FAMILIES)
     generator = torch.Generator().manual_seed(seed)
-    cameras = jittered_cameras(4, generator=generator)
+    cameras = jittered_cameras(3, generator=generator)[[0, 1, 0, 2]]
     jitter = torch.randn(3, generator=generator) * 0.15
     direction = (torch.tensor(Lighting().direction) + jitter).tolist()
     lighting = Lighting(direction=(direction[0], direction[1], direction[2]))

@@ -86,17 +86,38 @@ class TestViewPair:
         assert (pair.images[0] - pair.images[1]).abs().mean() > 0.05 * pair.images[0].mean()
 
 
+def as_image(images):
+    return images
+
+
 class TestRepeatability:
     def test_half_is_found(self):
         pair = flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20)))
-        assert repeatability({"image": lambda images: images}, [pair])["image"] == 0.5
+        assert repeatability({"image": as_image}, [pair], [2])["image"] == 0.5
 
     def test_all_give_as_many_points_as_the_one_with_the_fewest(self):
         # The second of two points is the wrong one: whoever gives one point alone must not gain by it.
         pair = flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20)))
-        detectors = {"two": lambda images: images, "one": lambda images: (images - 1.0).clamp_min(0.0)}
-        assert repeatability(detectors, [pair]) == {"two": 1.0, "one": 1.0}
-        assert repeatability({"two": detectors["two"]}, [pair]) == {"two": 0.5}
+        detectors = {"two": as_image, "one": lambda images: (images - 1.0).clamp_min(0.0)}
+        assert fewest_points(detectors, [pair]) == [1]
+        assert repeatability(detectors, [pair], [1]) == {"two": 1.0, "one": 1.0}
+
+    def test_points_that_are_missing_are_lost(self):
+        pairs = [flat_pair(*[dots((20, 20), (40, 40))] * 2), flat_pair(*[dots((9, 9), (30, 30), (50, 50))] * 2)]
+        one = {"one": lambda images: (images - images.amax() + 1.0).clamp_min(0.0)}
+        assert repeatability(one, pairs, [2, 3])["one"] == pytest.approx(2 / 5, abs=1e-4)
+        assert repeatability(one, pairs, [1, 1])["one"] == 1.0
+
+    def test_the_number_is_of_each_pair(self):
+        pairs = [
+            flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20))),
+            flat_pair(*[dots((9, 9), (40, 40))] * 2),
+        ]
+        two = {"two": as_image}
+        assert fewest_points(two, pairs) == fewest_points(two, pairs, count=5) == [2, 2]
+        assert fewest_points(two, pairs, count=1) == [1, 1]
+        for numbers, expected in (([1, 2], 1.0), ([2, 1], 2 / 3), ([2, 2], 0.75)):
+            assert repeatability(two, pairs, numbers)["two"] == pytest.approx(expected, abs=1e-4)
 
     def test_what_is_beside_the_shape_or_hidden_counts_for_nothing(self):
         """Not as found, not as lost, and not in place of points that could be found."""
@@ -107,36 +128,26 @@ class TestRepeatability:
         assert pair.common[0, 20, 16:].all()
         assert not pair.common[0, :, :14].any()
         assert not pair.common[:, 42:].any()
-        assert repeatability({"image": lambda images: images}, [pair], count=1) == {"image": 1.0}
-        assert fewest_points({"image": lambda images: images}, [pair]) == [1]
+        assert fewest_points({"image": as_image}, [pair]) == [1]
+        assert repeatability({"image": as_image}, [pair], [1]) == {"image": 1.0}
 
     def test_the_brightest_of_neighbours_may_be_beside_the_shape(self):
         pair = flat_pair(*[dots((12, 20), (16, 20))] * 2)
-        assert fewest_points({"image": lambda images: images}, [pair]) == [1]
+        assert fewest_points({"image": as_image}, [pair]) == [1]
         pair = flat_pair(*[dots((12, 20), (16, 20))] * 2)
         pair.depth[:, :, :14] = Cameras.far
-        assert fewest_points({"image": lambda images: images}, [pair]) == [0]
-
-    def test_detectors_that_are_not_there_may_have_the_fewest(self):
-        pairs = [
-            flat_pair(dots((20, 20), (40, 40)), dots((20, 20), (40, 20))),
-            flat_pair(*[dots((9, 9), (40, 40))] * 2),
-        ]
-        one = {"one": lambda images: (images - 1.0).clamp_min(0.0)}
-        two = {"two": lambda images: images}
-        assert fewest_points(one, pairs) == [1, 1]
-        assert fewest_points(two, pairs) == fewest_points(two, pairs, count=5) == [2, 2]
-        assert fewest_points(two, pairs, count=1) == [1, 1]
-        for most, expected in (([1, 2], 1.0), ([2, 1], 2 / 3), ([9, 9], 0.75)):
-            assert repeatability(two, pairs, most=most)["two"] == pytest.approx(expected, abs=1e-4)
+        assert fewest_points({"image": as_image}, [pair]) == [0]
 
     def test_every_baseline_finds_all_in_an_equal_image(self, pair):
         same = ViewPair(pair.family, pair.images[[0, 0]], pair.depth[[0, 0]], pair.cameras[[0, 0]])
-        assert set(repeatability(baselines(), [same]).values()) == {1.0}
+        numbers = fewest_points(baselines(), [same])
+        assert numbers[0] > 3
+        assert set(repeatability(baselines(), [same], numbers).values()) == {1.0}
 
     def test_no_point_is_none_found(self):
         pair = flat_pair(torch.zeros(64, 64), torch.zeros(64, 64))
-        assert repeatability({"image": lambda images: images}, [pair]) == {"image": 0.0}
+        assert repeatability({"image": as_image}, [pair], fewest_points({"image": as_image}, [pair])) == {"image": 0.0}
+        assert repeatability({"image": as_image}, [pair], [3]) == {"image": 0.0}
 
 
 class TestAboveBlank:

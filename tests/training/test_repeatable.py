@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from dr_kfs import GHHDetector
 from dr_kfs.datasets import split_of
 from dr_kfs.datasets.splits import TRAIN_FAMILIES
+from dr_kfs.keypoints.ghh import ghh_response
 from dr_kfs.rendering import Cameras, hemisphere_rig
 from dr_kfs.training import evaluate_detector, train_repeatable
 from dr_kfs.training.ghh_network import Check, GHHNetwork
-from dr_kfs.training.repeatability import ViewPair, baselines, carried, repeatability, view_pair
+from dr_kfs.training.repeatability import ViewPair, baselines, carried, fewest_points, repeatability, view_pair
 from dr_kfs.training.repeatability_loss import (
     carried_pixels,
     expected_keypoints,
@@ -55,14 +56,18 @@ def plate():
     return carried_pixels((depth, depth), (camera, camera))
 
 
-def keypoints(score, count, *, common=None):
-    """Of views that see the same, if nothing else is said."""
-    return expected_keypoints(score, torch.ones_like(score) if common is None else common, count)
+def everywhere(score):
+    return torch.ones_like(score, dtype=torch.bool)
+
+
+def keypoints(score, count, *, candidates=None):
+    """Anywhere, if nothing else is said."""
+    return expected_keypoints(score, torch.ones_like(score) if candidates is None else candidates, count)
 
 
 def repeated(first, second, *, count=2, radius=1.5):
     score = torch.cat([first, second])
-    return expected_repeatability(score, plate(), count=count, radius=radius)
+    return expected_repeatability(score, everywhere(score), plate(), count=count, radius=radius)
 
 
 class TestViewGroups:
@@ -144,7 +149,7 @@ class TestExpectation:
         to = plate()
         hidden = replace(to, seen=torch.zeros_like(to.seen))
         score = dots((10, 10)).repeat(2, 1, 1).requires_grad_()
-        share = expected_repeatability(score, hidden, count=2, radius=1.5)
+        share = expected_repeatability(score, everywhere(score), hidden, count=2, radius=1.5)
         (gradient,) = torch.autograd.grad(share, score)
         assert torch.isfinite(share)
         assert torch.isfinite(gradient).all()
@@ -153,51 +158,63 @@ class TestExpectation:
         one, two = dots((10, 10)), dots((40, 40))
         alike, crossed = torch.cat([one, two, one, two]), torch.cat([one, one, two, two])
         to = plate()
-        to = replace(to, place=to.place.repeat(2, 1, 1, 1), seen=to.seen.repeat(2, 1, 1))
+        to = replace(to, **{name: value.repeat(2, *[1] * (value.ndim - 1)) for name, value in vars(to).items()})
         for score, expected in ((alike, 1.0), (crossed, 0.0)):
-            share = expected_repeatability(score, to, count=1, radius=1.5)
+            share = expected_repeatability(score, everywhere(score), to, count=1, radius=1.5)
             assert share.item() == pytest.approx(expected, abs=0.02)
 
 
-class TestCommonPart:
-    """Keypoints are where both views see the surface."""
+class TestCandidates:
+    """Keypoints that count are where both views see the surface, or beside the shape."""
 
-    def test_the_number_is_that_of_the_common_part(self):
+    def test_the_number_is_of_candidates(self):
         score = torch.randn(2, SIZE, SIZE, generator=torch.Generator().manual_seed(0)) * 4
-        common = torch.ones_like(score)
-        common[:, :, : SIZE // 2] = 0.0
-        points = keypoints(score, 6, common=common)
-        assert points[common == 0].abs().max() == 0
+        candidates = torch.ones_like(score)
+        candidates[:, :, : SIZE // 2] = 0.0
+        points = keypoints(score, 6, candidates=candidates)
+        assert points[candidates == 0].abs().max() == 0
         torch.testing.assert_close(points.sum(), torch.tensor(12.0), rtol=1e-2, atol=0)
 
-    def test_neighbours_outside_must_be_exceeded(self):
+    def test_other_neighbours_must_be_exceeded(self):
         score = dots((20, 30), strength=2.0)
         score[0, 30, 23] = 9.0
-        common = torch.ones_like(score)
-        common[0, 30, 23] = 0.0
-        assert keypoints(score, 1, common=common)[0, 30, 20] < 0.1
+        candidates = torch.ones_like(score)
+        candidates[0, 30, 23] = 0.0
+        assert keypoints(score, 1, candidates=candidates)[0, 30, 20] < 0.1
 
     def test_fewer_where_there_is_no_room(self):
         score = dots((10, 10), (40, 40))
-        common = torch.zeros_like(score)
-        common[0, 10, 10] = common[0, 40, 40] = 1.0
-        assert keypoints(score, 9, common=common).sum().item() == pytest.approx(2.0, abs=1e-3)
+        candidates = torch.zeros_like(score)
+        candidates[0, 10, 10] = candidates[0, 40, 40] = 1.0
+        assert keypoints(score, 9, candidates=candidates).sum().item() == pytest.approx(2.0, abs=1e-3)
 
-    def test_points_outside_are_neither_found_nor_lost(self):
-        to = plate()
-        half = torch.ones_like(to.seen)
-        half[:, :, : SIZE // 2] = 0.0
+    def share(self, *, seen, hidden, lit, count):
+        """Of two points, the left one of which the other view has elsewhere."""
         score = torch.cat([dots((10, 10), (40, 40)), dots((20, 50), (40, 40))])
-        share = expected_repeatability(score, replace(to, seen=half), count=1, radius=1.5)
-        assert share.item() == pytest.approx(1.0, abs=0.02)
-        assert expected_repeatability(score, to, count=2, radius=1.5).item() == pytest.approx(0.5, abs=0.02)
+        left = torch.zeros_like(score)
+        left[:, :, : SIZE // 2] = 1.0
+        to = replace(plate(), seen=1.0 - left * (1.0 - seen), hidden=left * hidden)
+        return expected_repeatability(score, (1.0 - left * (1.0 - lit)) > 0, to, count=count, radius=1.5).item()
+
+    def test_what_counts(self):
+        assert self.share(seen=1.0, hidden=0.0, lit=1.0, count=2) == pytest.approx(0.5, abs=0.02)  # on the surface
+        assert self.share(seen=0.0, hidden=0.0, lit=1.0, count=2) == pytest.approx(0.5, abs=0.02)  # beside the shape
+        assert self.share(seen=0.0, hidden=1.0, lit=1.0, count=1) == pytest.approx(1.0, abs=0.02)  # not in view
+        assert self.share(seen=0.0, hidden=0.0, lit=0.0, count=1) == pytest.approx(1.0, abs=0.02)  # in the dark
+
+    def test_a_point_beside_the_shape_finds_none(self):
+        score = torch.cat([dots((40, 40)), dots((40, 40))])
+        to = plate()
+        to.seen[1] = 0.0
+        share = expected_repeatability(score, everywhere(score), to, count=1, radius=1.5)
+        assert share.item() == pytest.approx(0.0, abs=0.02)
 
 
 class Recorded(Check):
     """A check that takes no time, and may end the training."""
 
     def shares(self, network):
-        if self.most:
+        if self.numbers:
             raise KeyboardInterrupt
         return {"view": 0.4, "triangles": 0.6}
 
@@ -227,22 +244,20 @@ def small_network():
 
 
 class TestFit:
-    def test_the_loss_is_given_whole_and_shrunk_pairs(self, group, monkeypatch):
-        """Turned back: each score belongs to the pixel that is carried."""
+    def test_the_loss_is_given_what_the_detector_sees_of_turned_and_shrunk_images(self, group, monkeypatch):
         seen = []
 
-        def record(score, carried, **settings):
-            seen.append((score.detach(), carried))
-            return expected_repeatability(score, carried, **settings)
+        def record(score, lit, carried, **settings):
+            seen.append((score.detach(), lit, carried))
+            return expected_repeatability(score, lit, carried, **settings)
 
         monkeypatch.setattr(train_repeatable, "expected_repeatability", record)
         trained(group, small_network(), harris_steps=0, steps=8)
-        assert {score.shape for score, _ in seen} == {(2, 256, 256), (4, 128, 128)}
-        for score, to in seen:
-            assert score.shape == to.seen.shape
-            common = to.seen > 0
-            blank = score[0, 0, 0]
-            assert (score[common] != blank).float().mean() > 0.99 > (score != blank).float().mean()
+        assert {score.shape for score, _, _ in seen} == {(2, 256, 256), (4, 128, 128)}
+        for score, lit, to in seen:
+            assert 0.05 < lit.float().mean() < 0.9
+            assert torch.equal(score != score[0, 0, 0], lit)
+            assert lit[(to.seen + to.hidden) > 0].float().mean() > 0.99
 
     def test_the_average_is_of_the_steps_after_those_towards_harris(self, group, monkeypatch):
         weights = []
@@ -278,6 +293,15 @@ class TestFit:
 
 
 class TestNetwork:
+    def test_its_convolution_is_the_detectors_response(self, group):
+        network, images = small_network(), group.images[0, :2].float() / 255.0
+        with torch.no_grad():
+            network.biases.normal_()
+        expected = ghh_response(images, network.filters, network.biases)
+        torch.testing.assert_close(network(images), expected, atol=2e-5, rtol=1e-5)
+        gradients = [torch.autograd.grad(f.square().mean(), network.filters)[0] for f in (network(images), expected)]
+        assert (gradients[0] - gradients[1]).norm() < 1e-4 * gradients[1].norm()
+
     def test_the_best_weights_are_kept_and_survive_a_checkpoint(self):
         network = GHHNetwork(2, 2, 5)
         for share, bias in ((0.5, 1.0), (0.7, 2.0), (0.6, 3.0)):
@@ -319,14 +343,13 @@ class TestCheck:
         few[20, 20], few[40, 40] = 1.0, 0.5
         pairs.append(ViewPair("plate", torch.stack([few, few]), torch.full((2, 64, 64), 2.7), hemisphere_rig()[[0, 0]]))
         network = small_network()
-        rivals = {name: respond for name, respond in baselines().items() if name in ("harris", "shi_tomasi")}
-        alone = repeatability({"network": network.above_blank}, pairs)["network"]
-        beside = repeatability({"network": network.above_blank, **rivals}, pairs)["network"]
         check = Check.on({"view": pairs, "triangles": pairs[-1:]})
         shares = check.shares(network)
-        assert shares["view"] == beside != alone
-        assert shares["triangles"] == repeatability({"network": network.above_blank, **rivals}, pairs[-1:])["network"]
-        assert check.most["view"][-1] == check.most["triangles"][0] == 2
+        for change, of_one in (("view", pairs), ("triangles", pairs[-1:])):
+            numbers = fewest_points(baselines(), of_one)
+            expected = repeatability({"network": network.above_blank, **baselines()}, of_one, numbers)
+            assert shares[change] == expected["network"]
+        assert check.numbers["view"][-1] == check.numbers["triangles"][0] == 2
 
 
 def app_of(module):
