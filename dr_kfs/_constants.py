@@ -55,7 +55,7 @@ def noting_what_is_kept() -> Iterator[list[object]]:
 
 
 def note_kept(made: object) -> None:
-    """Every cache of tensors says what it hands out."""
+    """Every cache of tensors says what it hands out, but for those that a backward asks, in a thread of autograd's."""
     noted = _noted.get()
     if noted is not None:
         noted.append(made)

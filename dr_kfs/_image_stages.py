@@ -68,8 +68,9 @@ class ImageStages:
     matcher: Any
     scales: PatchScales
     blank: BlankPatch
-    precision_weight: float
-    recall_weight: float
+    precision_weight: float | Tensor
+    recall_weight: float | Tensor
+    """Tensors where a schedule changes them under a recording."""
     detach_weights: bool
 
     def detect(self, images: Float[Tensor, "B V H W"]) -> SeenViews:

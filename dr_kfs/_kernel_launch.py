@@ -59,9 +59,7 @@ def launch_tasks(
     """
     with quiet_warp() as wp:
         on_device = wp.device_from_torch(device)
-        before, after = warp_arguments(arrays), warp_arguments(rest)
-
-        stream = current_stream(device)
+        before, after, stream = warp_arguments(arrays), warp_arguments(rest), current_stream(device)
 
         def run(first: int, count: int) -> None:
             inputs = [*before, first, *after]

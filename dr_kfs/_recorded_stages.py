@@ -7,14 +7,16 @@ patches, describes that many, lit ones first, matches them and goes back to the 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from dr_kfs._constants import TensorVersions, noting_what_is_kept
 from dr_kfs._image_stages import DescribedViews, ImageStages, no_autocast
@@ -23,95 +25,136 @@ from dr_kfs.descriptors.lit_patches import describe_patches_at, lit_first
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.matching import LocalizedMatcher
 
-KEPT = 4
-"""Recordings of different sizes that a loss keeps; each holds the memory of a step."""
+KEPT = 2
+"""Recordings that a loss keeps, of the sizes that it has seen last; each holds the memory of a step."""
 LEAST_STEP = 128
 """Patches by which the graphs differ, at least."""
 MOST_GRAPHS = 16
 """Of one recording."""
+KNOWN = {"detector": GHHDetector, "descriptor": HardNetDescriptor, "matcher": LocalizedMatcher}
+"""The stages that are known to never wait for the host."""
 
-Record: TypeAlias = Callable[[Callable[[], Any]], Callable[[], Any]]
+Replay: TypeAlias = Callable[[], Any]
+Recorder: TypeAlias = Callable[[Replay], Replay]
 """Takes work on fixed tensors; returns what does it again, on what these hold then, and gives the results."""
+
+_one_recording = threading.Lock()  # torch records one graph of a process at a time
 
 
 class RecordedStages:
-    """Distances of images to a described side, with their gradient; recorded at the first call of each size."""
+    """Distances of images to a described side, with their gradient; recorded at the first call of each size.
 
-    def __init__(self, record: Callable[[torch.device], Record] | None = None) -> None:
-        self._record = cuda_graphs if record is None else record
+    Args:
+        recorder: of a device; tests have another one.
+    """
+
+    def __init__(self, recorder: Callable[[torch.device], Recorder] | None = None) -> None:
+        self._recorder = recorder
+        self.clear()
+
+    def clear(self) -> None:
+        """Let go of all recordings and of their memory."""
+        self._lock = threading.Lock()  # of the tensors that the recordings share with every call
         self._recordings: OrderedDict[tuple[object, ...], _Recording] = OrderedDict()
+
+    def check_device(self, device: torch.device) -> None:
+        """Raise a `ValueError` on a device without graphs."""
+        if self._recorder is None and device.type != "cuda":
+            raise ValueError(f"cuda_graphs=True needs a GPU, the shapes are on {device}: leave it out there.")
 
     def values_and_gradient(
         self, stages: ImageStages, images: Float[Tensor, "B V H W"], reference: DescribedViews
     ) -> tuple[Float[Tensor, " B"], Float[Tensor, "B V H W"]]:
-        """The distances, and the gradient of their sum at the images, which the next call overwrites.
+        """The distances, and the gradient of their sum at the images.
 
         Args:
-            stages: frozen ones that can be recorded, see `why_not_recordable`.
+            stages: frozen ones.
             images: of the side that learns.
             reference: the other one, B of them or one for all.
+
+        Raises:
+            ValueError: stages that cannot be recorded.
         """
-        key = (*_sizes(images, reference), *_switches(images.device))
-        recording = self._recordings.pop(key, None)
-        if recording is None or not recording.holds(stages):
-            if reason := why_not_recordable(stages.detector, stages.descriptor, stages.matcher):
-                raise ValueError(f"cuda_graphs=True cannot record this loss: {reason}.")
-            recording = None  # its memory is free before the next one takes some
-            recording = _Recording(stages, images, reference, self._record(images.device))
-        self._recordings[key] = recording
-        while len(self._recordings) > KEPT:
-            self._recordings.popitem(last=False)
-        return recording.replay(images, reference)
+        if reason := why_not_recordable(stages):
+            raise ValueError(f"cuda_graphs=True cannot record this loss: {reason}.")
+        key = (*_which(stages), *_sizes(images, reference), *_switches(images.device))
+        with self._lock, torch.no_grad():
+            recording = self._recordings.pop(key, None)
+            if recording is None or not recording.is_current():
+                recording = None  # its memory is free before the next one takes some
+                recorder = (graph_recorder if self._recorder is None else self._recorder)(images.device)
+                recording = _Recording(stages, images, reference, recorder)
+            found = recording.replay(stages, images, reference)
+            self._recordings[key] = recording  # now that it has run
+            while len(self._recordings) > KEPT:
+                self._recordings.popitem(last=False)
+        return found
 
     def __getstate__(self) -> dict[str, object]:
         """Without what can be made again."""
-        return {"_record": self._record, "_recordings": OrderedDict()}
+        return {"_recorder": self._recorder}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["_recorder"])
 
 
 class _Recording:
     """The stages for images of one size."""
 
-    def __init__(self, stages: ImageStages, images: Tensor, reference: DescribedViews, record: Record) -> None:
-        self._stages, self._settings, self._versions = stages, _numbers(stages), TensorVersions(_buffers(stages))
-        self._record = record
+    def __init__(self, stages: ImageStages, images: Tensor, reference: DescribedViews, recorder: Recorder) -> None:
+        self._recorder = recorder
         self._images = images.clone().requires_grad_()
         self._reference = DescribedViews(reference.descriptors.clone(), reference.weights.clone())
+        self._say: tuple[Any, Any] | None = None
+        self._says = images.new_empty(2)  # of the two directions, which a schedule may change at every step
+        self._stages = dataclasses.replace(stages, precision_weight=self._says[0], recall_weight=self._says[1])
+        self._settings, self._buffers = _settings(stages), _buffers(stages)
+        self._versions, self._places = TensorVersions(self._buffers), _places(self._buffers)
         self._constants: list[object] = []  # what the graphs read must not be freed before them
         patches = images.shape[0] * images.shape[1] * sum(stages.scales.counts)
-        self._patches, self._step = patches, max(LEAST_STEP, -(-patches // MOST_GRAPHS))
-        self._find = self._recorded(self._find_patches)
-        self._judge: dict[int, Callable[[], Any]] = {}
+        least = -(-patches // MOST_GRAPHS)
+        self._patches, self._step = patches, -(-least // LEAST_STEP) * LEAST_STEP
+        self._detection = self._recorded(self._detect)
+        self._judgements: dict[int, Replay] = {}
 
-    def holds(self, stages: ImageStages) -> bool:
-        """Whether it is of these stages, as they are now."""
-        same = stages == self._stages and _numbers(stages) == self._settings
-        return same and self._versions.hold(_buffers(stages))
+    def is_current(self) -> bool:
+        """Whether the stages are what they were."""
+        buffers = _buffers(self._stages)
+        same = _settings(self._stages) == self._settings and self._versions.hold(buffers)
+        return same and _places(buffers) == self._places
 
-    def replay(self, images: Tensor, reference: DescribedViews) -> tuple[Tensor, Tensor]:
+    def replay(self, stages: ImageStages, images: Tensor, reference: DescribedViews) -> tuple[Tensor, Tensor]:
         """The stages on these images."""
         # Past autograd's check of changes in place: what goes back to the images is to be recorded again and again.
         self._images.data.copy_(images)
         self._reference.descriptors.copy_(reference.descriptors)
         self._reference.weights.copy_(reference.weights)
-        self._found = self._find()
+        say = stages.precision_weight, stages.recall_weight
+        if say != self._say:
+            self._says.copy_(torch.tensor(say))
+            self._say = say
+        self._found = self._detection()
         many = min(self._patches, max(1, -(-int(self._found[-1]) // self._step)) * self._step)
-        if many not in self._judge:
-            self._judge[many] = self._recorded(functools.partial(self._values_and_gradient, many))
-        values, gradient = self._judge[many]()
-        return values.clone(), gradient
+        if many not in self._judgements:
+            self._judgements[many] = self._recorded(functools.partial(self._judge, many))
+        values, gradient = self._judgements[many]()
+        return values.clone(), gradient.clone()  # the next call writes to both
 
-    def _recorded(self, work: Callable[[], Any]) -> Callable[[], Any]:
-        with noting_what_is_kept() as kept, torch.enable_grad(), no_autocast(self._images):
-            replay = self._record(work)
+    def _recorded(self, work: Replay) -> Replay:
+        """Record work as it is by itself, whatever the user's modes around this step are."""
+        plain = torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x)  # not those of a checkpoint
+        quiet = torch.autograd.set_detect_anomaly(False)  # which would read values
+        with noting_what_is_kept() as kept, torch.enable_grad(), no_autocast(self._images), plain, quiet:
+            replay = self._recorder(work)
         self._constants += kept
         return replay
 
-    def _find_patches(self) -> tuple[Tensor, Tensor, Int[Tensor, " P"], Int[Tensor, ""]]:
+    def _detect(self) -> tuple[Tensor, Tensor, Int[Tensor, " P"], Int[Tensor, ""]]:
         """Patches, their weights, which of them to describe first, and how many are lit."""
         patches, weights = self._stages.patches(self._stages.detect(self._images))
         return patches, weights, *lit_first(patches.flatten(0, 2))
 
-    def _values_and_gradient(self, many: int) -> tuple[Tensor, Tensor]:
+    def _judge(self, many: int) -> tuple[Tensor, Tensor]:
         """The distances with so many patches described, and the gradient of the images."""
         stages, (patches, weights, order, _) = self._stages, self._found
         blank = stages.blank.described(stages.descriptor, patches)
@@ -122,35 +165,36 @@ class _Recording:
         return values.detach(), gradient
 
 
-def why_not_recordable(detector: object, descriptor: object, matcher: object) -> str | None:
-    """What keeps these stages from being recorded: work that is not known here may wait for the host."""
-    stages = {"detector": (detector, GHHDetector), "descriptor": (descriptor, HardNetDescriptor)}
-    stages["matcher"] = (matcher, LocalizedMatcher)
-    for name, (stage, known) in stages.items():
+def why_not_recordable(stages: ImageStages) -> str | None:
+    """What keeps these stages from being recorded: work that is not known here may wait for the host, or change."""
+    for name, known in KNOWN.items():
+        stage = getattr(stages, name)
         if type(stage) is not known:
             return f"its {name} is of type {type(stage).__name__}, not a {known.__name__}"
+        if "forward" in vars(stage) or any(getattr(stage, hooks) for hooks in _HOOKS):
+            return f"its {name} has hooks"
+    for name in ("precision_weight", "recall_weight"):
+        if isinstance(getattr(stages, name), Tensor):
+            return f"its {name} is a tensor, not a number"
     return None
 
 
-def cuda_graphs(device: torch.device) -> Record:
-    """Records on a stream of its own, into memory that all its graphs share.
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
-    Raises:
-        ValueError: a device without graphs.
-    """
-    if device.type != "cuda":
-        raise ValueError(f"cuda_graphs=True needs a GPU, the shapes are on {device}: leave it out there.")
+
+def graph_recorder(device: torch.device) -> Recorder:
+    """Records on a stream of its own, into memory that all its graphs share."""
     stream, pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
 
-    def record(work: Callable[[], Any]) -> Callable[[], Any]:
+    def record(work: Replay) -> Replay:
         stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(stream):  # outermost, to be left even if a recording fails
             work()  # once as it is: constants are made, kernels compiled and algorithms chosen
+            graph = torch.cuda.CUDAGraph()
+            # Other threads, such as loaders of data, may go on allocating memory.
+            with _one_recording, torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+                results = work()
         torch.cuda.current_stream(device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # Other threads, such as loaders of data, may go on allocating memory.
-        with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
-            results = work()
 
         def replay() -> Any:
             graph.replay()
@@ -161,33 +205,41 @@ def cuda_graphs(device: torch.device) -> Record:
     return record
 
 
+def _which(stages: ImageStages) -> tuple[object, ...]:
+    """Stages that a recording is of."""
+    return stages.detector, stages.descriptor, stages.matcher, stages.scales, stages.blank, stages.detach_weights
+
+
 def _sizes(images: Tensor, reference: DescribedViews) -> tuple[object, ...]:
     """What a recording is of."""
-    return (
-        images.shape,
-        images.dtype,
-        images.device,
-        reference.descriptors.shape,
-        reference.descriptors.dtype,
-        reference.weights.dtype,
-    )
+    tensors = (images, reference.descriptors, reference.weights)
+    return tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in tensors)
 
 
 def _switches(device: torch.device) -> tuple[object, ...]:
     """Of torch, which decide on the kernels; and the stream, on which recordings must not run into each other."""
+    cudnn = torch.backends.cudnn
+    newer: Any = getattr(cudnn, "conv", None)  # from torch 2.9 on; the older one raises where the newer has been set
     return (
-        torch.backends.cudnn.allow_tf32,
-        torch.backends.cudnn.deterministic,
+        getattr(newer, "fp32_precision", None) or cudnn.allow_tf32,
+        cudnn.enabled,
+        cudnn.benchmark,
+        cudnn.deterministic,
         torch.are_deterministic_algorithms_enabled(),
         torch.cuda.current_stream(device) if device.type == "cuda" else None,
     )
 
 
+def _settings(stages: ImageStages) -> list[object]:
+    """That may be changed in place."""
+    return [stage.settings() for stage in (stages.detector, stages.descriptor, stages.matcher)]
+
+
 def _buffers(stages: ImageStages) -> list[Tensor]:
-    return [*stages.detector.buffers(), *stages.descriptor.buffers()]
+    both: tuple[nn.Module, ...] = stages.detector, stages.descriptor
+    return [buffer for stage in both for buffer in stage.buffers()]
 
 
-def _numbers(stages: ImageStages) -> tuple[object, ...]:
-    """Settings that may be changed in place."""
-    descriptor, matcher = stages.descriptor, stages.matcher
-    return descriptor.floor, descriptor.kornia_compat, matcher.radius, matcher.temperature
+def _places(buffers: list[Tensor]) -> list[int]:
+    """In memory; `buffer.data = ...` counts as no change to autograd."""
+    return [buffer.data_ptr() for buffer in buffers]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -79,11 +79,12 @@ class DRKFSLoss(nn.Module):
         fused: compute the gradient chunk by chunk during the forward and keep only d loss / d vertices, so that
             memory does not grow with the number of views. Not used where an injected stage has parameters that
             require a gradient, which it would miss. First derivatives only.
-        cuda_graphs: on a GPU, record what follows the renderer (detector, descriptor, matcher and their gradient) at
-            the first step of each batch size, and replay it: some 300 launches fewer, where the host is slower than
-            the GPU. A recording keeps the memory of its step. For steps with `fused` whose target has no gradient and
-            whose views are one chunk (all others run as without), with the detector, descriptor and matcher of this
-            package.
+        cuda_graphs: record what follows the renderer (detector, descriptor, matcher and their gradient) at the first
+            step of a size (shapes, views, targets, dtype), and replay it from then on: some 300 launches fewer, for
+            hosts that are slower than their GPU. Values are the same to rounding. The recordings of the last two
+            sizes are kept, each with the memory of its step; `to()` drops them. Steps whose target has a gradient, or
+            whose views are more than one chunk, run as without. Needs a GPU, `fused`, `GHHDetector`,
+            `HardNetDescriptor` and `LocalizedMatcher`; anything else is a ValueError.
 
     References:
         Jin, Patil, Xiong, Zhang, "DR-KFS: A Differentiable Visual Similarity Metric for 3D Shape Reconstruction",
@@ -148,9 +149,10 @@ class DRKFSLoss(nn.Module):
         self._blank = BlankPatch()
         if cuda_graphs and not fused:
             raise ValueError("cuda_graphs=True records fused steps: leave fused=False out.")
-        if cuda_graphs and (reason := why_not_recordable(self.detector, self.descriptor, self.matcher)):
+        if cuda_graphs and (reason := why_not_recordable(self._image_stages())):
             raise ValueError(f"cuda_graphs=True cannot record this loss: {reason}.")
-        self._recorded = RecordedStages() if cuda_graphs else None
+        self.cuda_graphs = cuda_graphs
+        self._recorded = RecordedStages()
 
     @classmethod
     def from_preset(cls, preset: Preset = "default", *, precision: Precision = "float32", **settings: Any) -> DRKFSLoss:
@@ -319,7 +321,10 @@ class DRKFSLoss(nn.Module):
 
     def _chunked_step(self, ours: Side, theirs: Side, views: list[int]) -> ChunkedStep:
         self._blank.start_step()
-        return ChunkedStep(self._render, self._image_stages(), self._plan(ours, theirs), views, self._recorded)
+        recorded = self._recorded if self.cuda_graphs else None
+        if recorded is not None:
+            recorded.check_device(device_of(ours))
+        return ChunkedStep(self._render, self._image_stages(), self._plan(ours, theirs), views, recorded)
 
     def _drawn_views(self) -> list[int]:
         if self.views_per_step is None or not self.training:
@@ -327,6 +332,10 @@ class DRKFSLoss(nn.Module):
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.steps_taken)
         self.steps_taken += 1
         return torch.randperm(self.view_count, generator=generator)[: self.views_per_step].tolist()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DRKFSLoss:
+        self._recorded.clear()
+        return super()._apply(fn, recurse)
 
     def _plan(self, ours: Side, theirs: Side) -> StepPlan:
         meshes = [side.meshes if isinstance(side, SoftSurface) else side for side in (ours, theirs)]

@@ -68,6 +68,7 @@ def in_unit_frame(stages: DRKFSLoss, renderer: Any) -> DRKFSLoss:
         normalize="none",
         view_chunk=stages.view_chunk,
         max_memory=stages.max_memory,
+        cuda_graphs=stages.cuda_graphs,
     )
 
 

@@ -86,9 +86,7 @@ def _launch(name: str, fragments: list[Tensor], rest: list[Any]) -> None:
         if name == "backward":
             rest = [*rest, torch.empty_like(depth), torch.empty_like(depth)]
         on_device = wp.device_from_torch(depth.device)
-        before, after = warp_arguments(fragments), warp_arguments(rest)
-
-        stream = current_stream(depth.device)
+        before, after, stream = warp_arguments(fragments), warp_arguments(rest), current_stream(depth.device)
 
         def run_pixels(first: int, count: int) -> None:
             wp.launch(kernel, count, [*before, first, *after], device=on_device, stream=stream)
