@@ -5,6 +5,7 @@ import torch
 
 from dr_kfs import DRKFSLoss, HardNetDescriptor, Meshes, SoftRenderer, VoxelGrid, icosphere, soft_surface
 from dr_kfs.datasets import generate
+from dr_kfs.matching import match_localized
 from dr_kfs.rendering import soft_rasterize
 
 pytestmark = pytest.mark.cuda
@@ -151,8 +152,11 @@ def test_recorded_steps_with_few_and_many_lit_patches(recorded: DRKFSLoss) -> No
 def test_recorded_steps_outlive_the_caches_that_they_read(pairs: tuple[Meshes, Meshes], recorded: DRKFSLoss) -> None:
     predicted, target = (side.to("cuda") for side in pairs)
     before = value_and_gradient(recorded, predicted, target)
-    for size in range(40, 72):  # the detector keeps few sizes
-        recorded.detector(torch.rand(1, size, size, device="cuda"))
+    for size in range(3, 35):  # few sizes of images and grids are kept, and one blank patch
+        recorded.detector(torch.rand(1, 40 + size, 40 + size, device="cuda"))
+        patches = torch.rand(1, 1, size**2, 8, device="cuda")
+        match_localized(patches, patches)
+    recorded._blank.described(recorded.descriptor, torch.zeros(1, 32, 32, dtype=torch.float64, device="cuda"))
     torch.cuda.empty_cache()
     fill = [torch.full((1 << 20,), 3.0, device="cuda") for _ in range(64)]
     after = value_and_gradient(recorded, predicted, target)
