@@ -39,10 +39,10 @@ class HardNetDescriptor(FrozenBuffers):
             False for others. A published name thus gives the published values, of patches as the network was trained
             on. Its gradient then takes mean and deviation as constants: it is not the gradient of the value, and is
             up to 3e5 on faint patches. With False it is exact, and the values are another metric's.
-        precision: of the convolutions. `"bfloat16"` rounds each activation to 8 bits and is faster where the machine
-            has units for it (AVX-512, AMX, tensor cores); where it has none a warning says so, since it is some ten
-            times slower there. On 11 pairs of procedural shapes, the metric came out within 0.4 % of float32 where it
-            is above 0.01, and within 2e-5 where it is below 0.003. Codes of different precisions are refused.
+        precision: of the convolutions. `"bfloat16"` rounds each activation to 8 bits and is faster on most machines
+            that have units for it (AVX-512, AMX, tensor cores); where there are none a warning says so, since it is
+            some ten times slower there. On 11 pairs of procedural shapes, the metric came out within 0.4 % of float32
+            where it is above 0.01, and within 2e-5 where it is below 0.003. Codes of different precisions are refused.
 
     Raises:
         ValueError: unknown, missing or altered weights, published ones that were not fetched, or tensors that are
