@@ -75,8 +75,7 @@ class RecordedStages:
         Raises:
             ValueError: stages that cannot be recorded.
         """
-        if reason := why_not_recordable(stages):
-            raise ValueError(f"cuda_graphs=True cannot record this loss: {reason}.")
+        check_recordable(stages)
         key = (*_which(stages), *_sizes(images, reference), *_switches(images.device))
         with self._lock, torch.no_grad():
             recording = self._recordings.pop(key, None)
@@ -165,7 +164,13 @@ class _Recording:
         return values.detach(), gradient
 
 
-def why_not_recordable(stages: ImageStages) -> str | None:
+def check_recordable(stages: ImageStages) -> None:
+    """Raise a `ValueError` on stages that cannot be recorded."""
+    if reason := _why_not_recordable(stages):
+        raise ValueError(f"cuda_graphs=True cannot record this loss: {reason}.")
+
+
+def _why_not_recordable(stages: ImageStages) -> str | None:
     """What keeps these stages from being recorded: work that is not known here may wait for the host, or change."""
     for name, known in KNOWN.items():
         stage = getattr(stages, name)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dr_kfs._chunked_step import ChunkedStep
 from dr_kfs._image_stages import DescribedViews, ImageStages, Look, SeenViews
-from dr_kfs._recorded_stages import RecordedStages, why_not_recordable
+from dr_kfs._recorded_stages import RecordedStages, check_recordable
 from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, expanded, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, SeenShape
 from dr_kfs.descriptors import HardNetDescriptor, patch_scales
@@ -149,8 +149,8 @@ class DRKFSLoss(nn.Module):
         self._blank = BlankPatch()
         if cuda_graphs and not fused:
             raise ValueError("cuda_graphs=True records fused steps: leave fused=False out.")
-        if cuda_graphs and (reason := why_not_recordable(self._image_stages())):
-            raise ValueError(f"cuda_graphs=True cannot record this loss: {reason}.")
+        if cuda_graphs:
+            check_recordable(self._image_stages())
         self.cuda_graphs = cuda_graphs
         self._recorded = RecordedStages()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dr_kfs._constants import TensorVersions, may_be_kept, note_kept
@@ -72,7 +72,7 @@ def describe_lit_patches(
         patches: PoI values [0, 1].
         blank: the descriptor of a blank patch, in the dtype of the result.
     """
-    lit = (patches.detach().amax((-2, -1)) > 0).nonzero().squeeze(1)
+    lit = _is_lit(patches).nonzero().squeeze(1)
     descriptors = blank.expand(len(patches), -1)
     if len(lit) == 0:
         return descriptors
@@ -84,7 +84,7 @@ def describe_lit_patches(
 
 def lit_first(patches: Float[Tensor, "P S S"]) -> tuple[Int[Tensor, " P"], Int[Tensor, ""]]:
     """The patches' numbers, those of lit ones first, in their order; and how many are lit."""
-    lit = (patches.detach().amax((-2, -1)) > 0).to(torch.uint8)
+    lit = _is_lit(patches).to(torch.uint8)
     return lit.sort(descending=True, stable=True).indices, lit.sum()
 
 
@@ -97,6 +97,10 @@ def describe_patches_at(
     """`describe_lit_patches` where it is known which are lit: no others than the chosen ones."""
     described = descriptor(patches.index_select(0, chosen))
     return blank.expand(len(patches), -1).index_copy(0, chosen, described.to(blank.dtype))
+
+
+def _is_lit(patches: Float[Tensor, "P S S"]) -> Bool[Tensor, " P"]:
+    return patches.detach().amax((-2, -1)) > 0
 
 
 def _describe_filled(descriptor: Callable[[Tensor], Tensor], patches: Tensor) -> Tensor:
