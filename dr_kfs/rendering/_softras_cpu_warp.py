@@ -22,19 +22,28 @@ from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_AREA, 
 _SOURCES = Path(__file__).parent / "kernels"
 
 
-def _source(*names: str) -> str:
-    parts = ("fused.h", "lanes.h", "indexed_faces.h", "face_lanes.h", "softras_lanes.h", *names)
-    return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
+def _source(flat: bool, *names: str) -> str:
+    parts = ("lanes.h", "indexed_faces.h", "face_lanes.h", "softras_lanes.h", *names)
+    constants = f"const bool flat = {str(flat).lower()};\n"
+    return _text("fused.h") + constants + "".join(map(_text, parts))
+
+
+def _text(name: str) -> str:
+    return (_SOURCES / name).read_text("utf-8")
 
 
 @functools.cache
 @no_type_check  # Warp's annotations are its own language
-def softras_cpu_kernels() -> types.SimpleNamespace:
-    """The kernels `forward` and `backward`, launched over views: the V of mesh 0, those of mesh 1, ..."""
+def softras_cpu_kernels(flat: bool) -> types.SimpleNamespace:
+    """The kernels `forward` and `backward`, launched over views: the V of mesh 0, those of mesh 1, ...
+
+    Args:
+        flat: for a shade of each face; otherwise for one at each of its corners.
+    """
     margin, cutoff = wp.constant(float(LAYER_MARGIN)), wp.constant(float(CUTOFF))
     min_area, min_halo = wp.constant(float(MIN_AREA)), wp.constant(float(MIN_HALO))
 
-    @wp.func_native(_source("softras_forward.cpp"))
+    @wp.func_native(_source(flat, "softras_forward.cpp"))
     def forward_view(
         corners: wp.array3d(dtype=float),
         index: wp.array2d(dtype=int),
@@ -62,7 +71,7 @@ def softras_cpu_kernels() -> types.SimpleNamespace:
         seen: wp.array(dtype=int),
     ): ...
 
-    @wp.func_native(_source("face_gradient.h", "softras_backward.cpp"))
+    @wp.func_native(_source(flat, "face_gradient.h", "softras_backward.cpp"))
     def backward_view(
         corners: wp.array3d(dtype=float),
         index: wp.array2d(dtype=int),

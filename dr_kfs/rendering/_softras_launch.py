@@ -154,7 +154,7 @@ def _launch(name: str, scene: list[Tensor], rest: list[Any], views: int, threads
         if in_lanes(scene[0]):
             from dr_kfs.rendering._softras_cpu_warp import softras_cpu_kernels
 
-            kernels = softras_cpu_kernels()
+            kernels = softras_cpu_kernels(flat=scene[2].shape[2] == 1)
         else:
             from dr_kfs.rendering._softras_warp import softras_kernels
 

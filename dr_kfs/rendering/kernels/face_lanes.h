@@ -8,32 +8,57 @@
 // _softras_reference.py.
 
 struct Face {
-    float x[3], y[3], inverse_depth[3], shade[3];
+    float x[3], y[3], inverse_depth[3];
     float inverse_area;            // 1 / twice the signed area [1 / NDC^2]; 0 if the face covers no centre
     float inverse_length[3];       // 1 / squared length of the edge from corner i to i + 1
     float nearest;                 // depth of the nearest corner; no point of the face is nearer
     int first_row, last_row, first_column, last_column;
+    float shade[3];                // at the corners; `flat`: only the first, which is that of the face
 };
 
-// What the lanes have to do with a face.
+// Eight faces as the lanes compute them.
+struct EightFaces {
+    Lanes x[3], y[3], inverse_depth[3], inverse_area, inverse_length[3], nearest;
+    Mask first_row, last_row, first_column, last_column;
+};
+auto face_of = [](const EightFaces& eight, int lane) {
+    Face face;
+    for (int i = 0; i < 3; i++) {
+        face.x[i] = eight.x[i][lane];
+        face.y[i] = eight.y[i][lane];
+        face.inverse_depth[i] = eight.inverse_depth[i][lane];
+        face.inverse_length[i] = eight.inverse_length[i][lane];
+    }
+    face.inverse_area = eight.inverse_area[lane];
+    face.nearest = eight.nearest[lane];
+    face.first_row = eight.first_row[lane];
+    face.last_row = eight.last_row[lane];
+    face.first_column = eight.first_column[lane];
+    face.last_column = eight.last_column[lane];
+    return face;
+};
+
+// What the lanes have to do with a face. Its point is the pixel's centre where it covers it, else the nearest on its
+// edges.
 struct Located {
-    Lanes x[3], y[3];   // corners relative to the pixel centres
-    Lanes weight[3];    // screen barycentrics: of the centre where covered, else of the nearest edge point
+    Lanes x[3], y[3];           // corners relative to the pixel centres
+    Lanes weight[3];            // screen barycentrics of the centres
     Mask covers;
-    Lanes squared;      // squared distance to the edges
-    Lanes along;        // where on the nearest edge the nearest point lies [0, 1]
-    Mask on_first, on_second;  // the nearest edge is 0, is 1 (else 2)
-    Lanes fade;
+    Mask nearest[3];            // which edge is the nearest
+    Lanes along;                // where on it the nearest point lies [0, 1]
+    Lanes to_edge_x, to_edge_y; // from the centres to there
+    Lanes squared;              // their squared distance
 };
 
 const Mask PATCH_COLUMN = {0, 1, 2, 3, 0, 1, 2, 3}, PATCH_ROW = {0, 0, 0, 0, 1, 1, 1, 1};
 
 // The patch's pixel centres [NDC, y up].
+const float inverse_size = 1.0f / size;
 auto centres_x = [&](int column) {
-    return __builtin_convertvector(2 * (PATCH_COLUMN + column) + 1 - size, Lanes) / (float)size;
+    return __builtin_convertvector(2 * (PATCH_COLUMN + column) + 1 - size, Lanes) * inverse_size;
 };
 auto centres_y = [&](int row) {
-    return __builtin_convertvector(size - 1 - 2 * (PATCH_ROW + row), Lanes) / (float)size;
+    return __builtin_convertvector(size - 1 - 2 * (PATCH_ROW + row), Lanes) * inverse_size;
 };
 
 // visit(row, column) for the patches that hold the pixels of a face.
@@ -44,7 +69,7 @@ auto for_patches = [](const Face& face, auto&& visit) {
 
 // The faces from `first` on, but none from `last` on, and the pixels they reach (`grown`) or can cover (not grown: then
 // without the lengths of their edges). A bit for each that has such pixels and finite corners beyond `clip`.
-auto find_eight = [&](int first, int last, bool grown, Face* eight) {
+auto find_eight = [&](int first, int last, bool grown, EightFaces& eight) {
     Lanes x[3], y[3], z[3];
     for (int lane = 0; lane < 8; lane++) {
         const int r = first + lane < last ? first + lane : first;
@@ -85,38 +110,26 @@ auto find_eight = [&](int first, int last, bool grown, Face* eight) {
     if (!grown) drawn &= wide;
     const unsigned bits = bits_of(drawn);
     if (bits == 0) return bits;
-    const Lanes inverse_area = wide ? ONE / area : ZERO;
-    const Lanes box[4] = {top, bottom, left, right};
-    Lanes inverse_depth[3], inverse_length[3];
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3;
         const Lanes ex = x[j] - x[i], ey = y[j] - y[i];
-        inverse_depth[i] = ONE / z[i];
-        inverse_length[i] = grown ? ONE / larger(ex * ex + ey * ey, (Lanes)(1e-20f)) : ZERO;
+        eight.x[i] = x[i];
+        eight.y[i] = y[i];
+        eight.inverse_depth[i] = ONE / z[i];
+        eight.inverse_length[i] = grown ? ONE / larger(ex * ex + ey * ey, (Lanes)(1e-20f)) : ZERO;
     }
-    Mask whole[4];
-    for (int i = 0; i < 4; i++) whole[i] = __builtin_convertvector(drawn ? box[i] : ZERO, Mask);
-    for (int lane = 0; lane < 8; lane++) {
-        Face& face = eight[lane];
-        for (int i = 0; i < 3; i++) {
-            face.x[i] = x[i][lane];
-            face.y[i] = y[i][lane];
-            face.inverse_depth[i] = inverse_depth[i][lane];
-            face.inverse_length[i] = inverse_length[i][lane];
-        }
-        face.inverse_area = inverse_area[lane];
-        face.nearest = nearest[lane];
-        face.first_row = whole[0][lane];
-        face.last_row = whole[1][lane];
-        face.first_column = whole[2][lane];
-        face.last_column = whole[3][lane];
-    }
+    eight.inverse_area = wide ? ONE / area : ZERO;
+    eight.nearest = nearest;
+    eight.first_row = __builtin_convertvector(drawn ? top : ZERO, Mask);
+    eight.last_row = __builtin_convertvector(drawn ? bottom : ZERO, Mask);
+    eight.first_column = __builtin_convertvector(drawn ? left : ZERO, Mask);
+    eight.last_column = __builtin_convertvector(drawn ? right : ZERO, Mask);
     return bits;
 };
 
 // visit(r, face) for the faces from first_face to last_face that find_eight finds, and of which is_wanted(r) holds.
 auto for_faces = [&](bool grown, auto&& is_wanted, auto&& visit) {
-    Face eight[8];
+    EightFaces eight;
     for (int first = first_face; first < last_face; first += 8) {
         unsigned wanted = 0;
         for (int lane = 0; lane < 8 && first + lane < last_face; lane++)
@@ -124,12 +137,18 @@ auto for_faces = [&](bool grown, auto&& is_wanted, auto&& visit) {
         if (wanted == 0) continue;
         for (unsigned bits = wanted & find_eight(first, last_face, grown, eight); bits != 0; bits &= bits - 1) {
             const int lane = __builtin_ctz(bits), r = first + lane;
-            for (int i = 0; i < 3; i++) eight[lane].shade[i] = ((const float*)shades.data)[shade_place(r, i)];
-            visit(r, eight[lane]);
+            Face face = face_of(eight, lane);
+            for (int i = 0; i < (flat ? 1 : 3); i++) face.shade[i] = ((const float*)shades.data)[shade_place(r, i)];
+            visit(r, face);
         }
     }
 };
 auto every_face = [](int) { return true; };
+
+// Of three values, one for each edge, that of the nearest.
+auto of_nearest = [](const Located& at, const Lanes* values) {
+    return at.nearest[0] ? values[0] : (at.nearest[1] ? values[1] : values[2]);
+};
 
 // Corners, screen barycentrics of the centres of the patch at (row, column), and which centres are covered.
 auto locate_inside = [&](const Face& face, int row, int column, Located& at) {
@@ -146,33 +165,40 @@ auto locate_inside = [&](const Face& face, int row, int column, Located& at) {
     }
 };
 
-// Depth of the located points; fills w_i / z_i. One expression for all passes of a kernel: base and layer must agree.
-auto depth_of = [&](const Face& face, const Located& at, Lanes* weighted) {
-    for (int i = 0; i < 3; i++) weighted[i] = at.weight[i] * face.inverse_depth[i];
-    return ONE / (weighted[0] + weighted[1] + weighted[2]);
-};
-
-// The rest of `Located`: the nearest edge point, and barycentrics that lie in the face everywhere.
+// The rest of `Located`.
 auto locate_edges = [&](const Face& face, Located& at) {
-    Lanes squared[3], along[3];
+    Lanes squared[3], along[3], to_x[3], to_y[3];
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3;
         const float ex = face.x[j] - face.x[i], ey = face.y[j] - face.y[i];
-        Lanes t = -(at.x[i] * ex + at.y[i] * ey) * face.inverse_length[i];
-        t = smaller(larger(t, ZERO), ONE);
-        const Lanes dx = at.x[i] + t * ex, dy = at.y[i] + t * ey;
-        squared[i] = dx * dx + dy * dy;
-        along[i] = t;
+        const Lanes t = (at.x[i] * ex + at.y[i] * ey) * -face.inverse_length[i];
+        along[i] = smaller(larger(t, ZERO), ONE);
+        to_x[i] = at.x[i] + along[i] * ex;
+        to_y[i] = at.y[i] + along[i] * ey;
+        squared[i] = to_x[i] * to_x[i] + to_y[i] * to_y[i];
     }
-    at.on_first = (squared[0] <= squared[1]) & (squared[0] <= squared[2]);
-    at.on_second = ~at.on_first & (squared[1] <= squared[2]);
+    at.nearest[0] = (squared[0] <= squared[1]) & (squared[0] <= squared[2]);
+    at.nearest[1] = ~at.nearest[0] & (squared[1] <= squared[2]);
+    at.nearest[2] = ~(at.nearest[0] | at.nearest[1]);
     at.squared = smaller(smaller(squared[0], squared[1]), squared[2]);
-    at.along = at.on_first ? along[0] : (at.on_second ? along[1] : along[2]);
-    const Lanes rest = ONE - at.along;
-    const Lanes edge[3] = {
-        at.on_first ? rest : (at.on_second ? ZERO : at.along),
-        at.on_first ? at.along : (at.on_second ? rest : ZERO),
-        at.on_first ? ZERO : (at.on_second ? at.along : rest),
-    };
-    for (int i = 0; i < 3; i++) at.weight[i] = at.covers ? at.weight[i] : edge[i];
+    at.along = of_nearest(at, along);
+    at.to_edge_x = of_nearest(at, to_x);
+    at.to_edge_y = of_nearest(at, to_y);
+};
+
+// What is linear on the face, from its values at the corners: where it covers the centres, and at its points. One
+// expression for all passes of a kernel: base and layer must agree.
+auto at_centres = [&](const float* values, const Located& at) {
+    return at.weight[0] * values[0] + at.weight[1] * values[1] + at.weight[2] * values[2];
+};
+auto at_points = [&](const float* values, const Located& at) {
+    Lanes on_edge[3];
+    for (int i = 0; i < 3; i++) on_edge[i] = values[i] + at.along * (values[(i + 1) % 3] - values[i]);
+    return at.covers ? at_centres(values, at) : of_nearest(at, on_edge);
+};
+auto shade_at_points = [&](const Face& face, const Located& at, Lanes depth) {
+    if (flat) return (Lanes)(face.shade[0]);
+    float shade_per_depth[3];
+    for (int i = 0; i < 3; i++) shade_per_depth[i] = face.shade[i] * face.inverse_depth[i];
+    return depth * at_points(shade_per_depth, at);
 };

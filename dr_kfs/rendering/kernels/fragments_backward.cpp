@@ -11,7 +11,7 @@ const float* const shade_gradient = given(grad_shade);
 const float* const signed_gradient = given(grad_signed);
 const float* const share_gradient = given(grad_share);
 
-Lanes weighted[3], to_weight[3];
+Lanes weight[3], to_weight[3];
 for_faces(true, every_face, [&](int r, const Face& face) {
     start_face();
     const Outline outline = outline_of(face);
@@ -30,23 +30,11 @@ for_faces(true, every_face, [&](int r, const Face& face) {
         if (share_gradient) through_share(outline, g_share);
         if (!any((g_z != ZERO) | (g_shade != ZERO) | (g_signed != ZERO))) return;
 
-        // shade = z sum w_i s_i / z_i and 1 / z = sum w_i / z_i, in the weights and the corners.
-        const Lanes depth = depth_of(face, at, weighted);
-        const Lanes shade = depth * (weighted[0] * face.shade[0] + weighted[1] * face.shade[1] +
-                                     weighted[2] * face.shade[2]);
-        const Lanes g_inverse = -g_shade * shade * depth - g_z * depth * depth;
-        for (int i = 0; i < 3; i++) {
-            const Lanes per_weight = g_shade * depth * face.shade[i] + g_inverse;
-            to_weight[i] = per_weight * face.inverse_depth[i];
-            to_z[i] -= touched ? per_weight * weighted[i] * face.inverse_depth[i] : ZERO;
-            to_shade[i] += touched ? g_shade * depth * weighted[i] : ZERO;
-        }
+        const Lanes depth = ONE / at_points(face.inverse_depth, at), shade = shade_at_points(face, at, depth);
+        weigh_points(weight);
+        through_values(face, weight, depth, shade, g_z, g_shade, to_weight);
         if (any(touched & at.covers)) through_inside(face, touched & at.covers, to_weight);
-        const Lanes g_squared = at.covers ? g_signed : -g_signed;
-        const Mask last = ~at.on_first & ~at.on_second;
-        if (any(touched & at.on_first)) through_edge(face, 0, touched & at.on_first, g_squared, to_weight);
-        if (any(touched & at.on_second)) through_edge(face, 1, touched & at.on_second, g_squared, to_weight);
-        if (any(touched & last)) through_edge(face, 2, touched & last, g_squared, to_weight);
+        through_edges(face, touched, at.covers ? g_signed : -g_signed, to_weight);
     });
     add_face(r);
 });

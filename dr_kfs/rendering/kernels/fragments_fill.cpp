@@ -7,17 +7,15 @@
 int* const next_of_pixel = (int*)next.data + first_pixel;
 
 Located at;
-Lanes weighted[3];
 float depths[8], shades_here[8], distances[8], shares[8];
 for_faces(true, every_face, [&](int r, const Face& face) {
     const Outline outline = outline_of(face);
     for_patches(face, [&](int row, int column) {
         const Mask touched = touch(face, row, column, at);
         if (!any(touched)) return;
-        const Lanes depth = depth_of(face, at, weighted);
+        const Lanes depth = ONE / at_points(face.inverse_depth, at);
         store(depths, depth);
-        store(shades_here, depth * (weighted[0] * face.shade[0] + weighted[1] * face.shade[1] +
-                                    weighted[2] * face.shade[2]));
+        store(shades_here, shade_at_points(face, at, depth));
         store(distances, at.covers ? at.squared : -at.squared);
         // A face whose edges all pass outside the bump fills it.
         const bool inner = all(~touched | (at.squared >= (Lanes)(reach * reach)));

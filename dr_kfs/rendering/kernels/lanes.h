@@ -23,14 +23,22 @@ auto bits_of = [](Mask mask) {  // bit i: lane i
     return (unsigned)__builtin_bit_cast(unsigned char, __builtin_convertvector(mask, Bits));
 };
 auto sum = [](Lanes a) { const auto b = a.lo + a.hi; return (b[0] + b[1]) + (b[2] + b[3]); };
+auto four_sums = [](Lanes a, Lanes b, Lanes c, Lanes d) {  // of the lanes of each
+    auto halves = [](auto one, auto other) {  // of both in turn
+        return __builtin_shufflevector(one, other, 0, 4, 1, 5) + __builtin_shufflevector(one, other, 2, 6, 3, 7);
+    };
+    const auto ab = halves(a.lo + a.hi, b.lo + b.hi), cd = halves(c.lo + c.hi, d.lo + d.hi);
+    return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+};
 
-// exp to 2e-7, arguments clamped to [-87, 60].
+// exp to 2e-7, arguments clamped to [-87, 60]. Short chains of operations: what comes of it is waited for.
 auto exponential = [&](Lanes x) {
-    Lanes scaled = smaller(larger(x, (Lanes)(-87.0f)), (Lanes)(60.0f)) * 1.44269504f;
-    Lanes whole = __builtin_elementwise_floor(scaled + 0.5f);
-    Lanes f = scaled - whole;
-    Lanes power = 1.0f + f * (0.69314718f + f * (0.24022651f + f * (0.05550411f + f * (0.00961813f +
-                  f * (0.00133336f + f * 0.000154653f)))));
-    Mask exponent = (__builtin_convertvector(whole, Mask) + 127) << 23;
-    return power * __builtin_bit_cast(Lanes, exponent);
+    const Lanes log2_e = 1.44269504f, rounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
+    x = smaller(larger(x, (Lanes)(-87.0f)), (Lanes)(60.0f));
+    const Lanes shifted = x * log2_e + rounder, whole = shifted - rounder, f = x * log2_e - whole, square = f * f;
+    const Lanes low = (0.24022651f + f * 0.05550411f) * square + (1.0f + f * 0.69314718f);
+    const Lanes high = 0.000154653f * square + (0.00961813f + f * 0.00133336f);
+    const Mask power = __builtin_bit_cast(Mask, high * (square * square) + low);
+    // The whole number, added to the exponent; the shift drops the rest of `rounder`.
+    return __builtin_bit_cast(Lanes, power + (__builtin_bit_cast(Mask, shifted) << 23));
 };

@@ -68,24 +68,13 @@ for_faces(true, was_seen, [&](int r, const Face& face) {
         g_z += g_behind * inverse_gamma;
         add_to_patch(base_gradient + pixel, -g_behind * inverse_gamma);
 
-        // shade = z sum w_i s_i / z_i and 1 / z = sum w_i / z_i, in the weights and the corners.
-        const Lanes g_inverse = -g_shade * shade * depth - g_z * depth * depth;
-        Lanes to_weight[3];
-        for (int i = 0; i < 3; i++) {
-            const Lanes per_weight = g_shade * depth * face.shade[i] + g_inverse;
-            to_weight[i] = per_weight * face.inverse_depth[i];
-            to_z[i] -= per_weight * fragment.weighted[i] * face.inverse_depth[i];
-            to_shade[i] += g_shade * depth * fragment.weighted[i];
-        }
+        Lanes weight[3], to_weight[3];
+        weigh_points(weight);
+        through_values(face, weight, depth, shade, g_z, g_shade, to_weight);
         const Lanes slope = (fade + cutoff / (1.0f - cutoff)) * inverse_sigma;
         const Lanes g_squared = (touched & (fade > ZERO)) ? -g_fade * slope : ZERO;
         if (any(at.covers)) through_inside(face, touched & at.covers, to_weight);
-        if (any(fade > ZERO)) {
-            const Mask last = ~at.on_first & ~at.on_second;
-            if (any(at.on_first)) through_edge(face, 0, touched & at.on_first, g_squared, to_weight);
-            if (any(at.on_second)) through_edge(face, 1, touched & at.on_second, g_squared, to_weight);
-            if (any(last)) through_edge(face, 2, touched & last, g_squared, to_weight);
-        }
+        if (any(fade > ZERO)) through_edges(face, touched, g_squared, to_weight);
     });
     add_face(r);
 });
@@ -102,20 +91,15 @@ for_faces(false, was_seen, [&](int r, const Face& face) {
         locate_inside(face, row, column, at);
         Mask counts = at.covers & (g_base != ZERO) & (load_patch(log_sum + pixel) < (Lanes)(NO_BASE));
         if (!any(counts)) return;
-        Lanes weighted[3];
-        const Lanes depth = depth_of(face, at, weighted);
+        const Lanes depth = ONE / at_centres(face.inverse_depth, at);
         const Lanes nearness = (load_patch(log_sum + pixel) - depth) * inverse_gamma;
         counts &= nearness > (Lanes)(-HIDDEN);
         if (!any(counts)) return;
         met = true;
         const Lanes behind = (depth - load_patch(base_depth + pixel)) * inverse_gamma;
         const Lanes g_z = counts ? g_base * exponential(nearness) * (ONE - behind) : ZERO;
-        const Lanes g_inverse = -g_z * depth * depth;
         Lanes to_weight[3];
-        for (int i = 0; i < 3; i++) {
-            to_weight[i] = g_inverse * face.inverse_depth[i];
-            to_z[i] -= counts ? to_weight[i] * at.weight[i] * face.inverse_depth[i] : ZERO;
-        }
+        through_values(face, at.weight, depth, ZERO, g_z, ZERO, to_weight);
         through_inside(face, counts, to_weight);
     });
     if (met) add_face(r);

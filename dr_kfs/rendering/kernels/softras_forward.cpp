@@ -24,9 +24,7 @@ for_faces(false, every_face, [&](int, const Face& face) {
         if (hidden_behind(face, nearest)) return;
         locate_inside(face, row, column, at);
         if (!any(at.covers)) return;
-        Lanes weighted[3];
-        const Lanes covered_depth = depth_of(face, at, weighted);
-        const Lanes depth = at.covers ? covered_depth : (Lanes)(NO_BASE);
+        const Lanes depth = at.covers ? ONE / at_centres(face.inverse_depth, at) : (Lanes)(NO_BASE);
         const Lanes behind = (depth - nearest) * inverse_gamma;
         const Lanes smaller_weight = exponential(-__builtin_elementwise_abs(behind));
         const Mask leads = behind < ZERO, counts = at.covers & (behind < (Lanes)(HIDDEN));

@@ -67,7 +67,6 @@ auto hidden_behind = [&](const Face& face, Lanes depth) {
 // A face at eight pixels once the base is known: `b`, `c`, `E` and the two factors of the window of softras.py.
 struct Fragment {
     Mask touched, has_base;
-    Lanes weighted[3];      // w_i / z_i
     Lanes depth, shade, fade;
     Lanes base, behind;     // depth of the base surface; depth behind it, in units of gamma
     Lanes near, occludes;   // sigmoid(-behind), and sigmoid(-behind - margin), which is 1 where there is no base
@@ -89,14 +88,13 @@ auto see_face = [&](const Face& face, int row, int column, Located& at, Fragment
     const Mask in_image = (PATCH_COLUMN + column < (Mask)(size)) & (PATCH_ROW + row < (Mask)(size));
     fragment.touched = (at.covers | reached) & in_image;
     if (!any(fragment.touched)) return false;
-    fragment.depth = depth_of(face, at, fragment.weighted);
+    fragment.depth = ONE / at_points(face.inverse_depth, at);
     fragment.behind = (fragment.depth - fragment.base) * inverse_gamma;
     fragment.touched &= ~fragment.has_base | (fragment.behind < (Lanes)(HIDDEN));
     if (!any(fragment.touched)) return false;
     fragment.fade = any(reached) ? fade_of(at.squared) : ZERO;
     fragment.area = at.covers ? ONE - 0.5f * fragment.fade : 0.5f * fragment.fade;
-    fragment.shade = fragment.depth * (fragment.weighted[0] * face.shade[0] + fragment.weighted[1] * face.shade[1] +
-                                       fragment.weighted[2] * face.shade[2]);
+    fragment.shade = shade_at_points(face, at, fragment.depth);
     // Both sigmoids from one exponential.
     const Lanes odds = exponential(-fragment.behind), front_odds = odds * margin_factor;
     fragment.near = odds / (ONE + odds);
