@@ -5,23 +5,47 @@
 // registers: the same bits whatever the number of threads.
 
 Located at;
-Lanes to_x[3], to_y[3], to_z[3], to_shade[3];  // gradients of one face's corners, a sum per lane
+// Sums per lane, of one face: gradients of the corners' x and y, of their inverse depths v_i, and of their shades (flat:
+// only the first, of the face's) or, if not flat, of s_i v_i. On the screen v and s v are linear, z and s are not.
+Lanes to_x[3], to_y[3], to_inverse[3], to_shade[3];
 
-auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_z[i] = to_shade[i] = ZERO; };
-auto add_face = [&](int r) {
+auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_inverse[i] = to_shade[i] = ZERO; };
+auto add_face = [&](int r, const Face& face) {
     float to_face = 0.0f;
     for (int i = 0; i < 3; i++) {
         float* const corner = (float*)grad_corners.data + corner_place(r, i);
-        const auto total = four_sums(to_x[i], to_y[i], to_z[i], to_shade[i]);
+        const auto total = four_sums(to_x[i], to_y[i], to_inverse[i], to_shade[i]);
+        const float v = face.inverse_depth[i], of_inverse = flat ? total[2] : total[2] + total[3] * face.shade[i];
         corner[0] += total[0];
         corner[1] += total[1];
-        corner[2] += total[2];
+        corner[2] -= of_inverse * v * v;
         if (flat)
             to_face += total[3];
         else
-            ((float*)grad_shades.data)[shade_place(r, i)] += total[3];
+            ((float*)grad_shades.data)[shade_place(r, i)] += total[3] * v;
     }
     if (flat) ((float*)grad_shades.data)[shade_place(r, 0)] += to_face;
+};
+
+// Gradient of depth z and shade at the points, in those of v and s v there: z = 1 / v, shade = z (s v).
+struct Linear { Lanes inverse, shade; };
+auto through_depth = [&](Lanes depth, Lanes shade, Lanes to_depth, Lanes to_shade_here) {
+    if (flat) return Linear{-to_depth * (depth * depth), to_shade_here};
+    return Linear{-(to_depth * depth + to_shade_here * shade) * depth, to_shade_here * depth};
+};
+
+// A sum over the lanes' gradients of v and of s v: `of` values that belong to these two.
+auto both = [&](const Linear& gradient, float of_inverse, float of_shade) {
+    return flat ? gradient.inverse * of_inverse : gradient.inverse * of_inverse + gradient.shade * of_shade;
+};
+
+// Gradient of v and s v in their values at the corners, for points with these barycentrics.
+auto through_values = [&](const Linear& gradient, const Lanes* weight) {
+    for (int i = 0; i < 3; i++) {
+        to_inverse[i] += gradient.inverse * weight[i];
+        if (!flat) to_shade[i] += gradient.shade * weight[i];
+    }
+    if (flat) to_shade[0] += gradient.shade;
 };
 
 // Barycentrics of the points.
@@ -33,31 +57,20 @@ auto weigh_points = [&](Lanes* weight) {
     }
 };
 
-// Gradient of depth and shade, 1 / z = sum w_i / z_i and shade = z sum w_i s_i / z_i, in the corners' depths and shades;
-// fills that in w_i.
-auto through_values = [&](const Face& face, const Lanes* weight, Lanes depth, Lanes shade, Lanes to_depth,
-                          Lanes to_shade_here, Lanes* to_weight) {
-    const Lanes to_inverse = (flat ? -to_depth * depth : -to_depth * depth - to_shade_here * shade) * depth;
-    for (int i = 0; i < 3; i++) {
-        const Lanes per_weight = flat ? to_inverse : to_inverse + to_shade_here * depth * face.shade[i];
-        to_weight[i] = per_weight * face.inverse_depth[i];
-        to_z[i] -= to_weight[i] * (weight[i] * face.inverse_depth[i]);
-        if (!flat) to_shade[i] += to_shade_here * depth * (weight[i] * face.inverse_depth[i]);
-    }
-    if (flat) to_shade[0] += to_shade_here;
-};
-
 // Gradient of the barycentrics, for covered centres: p = sum w_i v_i, so moving corner k by s changes the
 // barycentrics as moving p by -w_k s does.
-auto through_inside = [&](const Face& face, Mask mask, const Lanes* to_weight) {
-    Lanes gx = ZERO, gy = ZERO;
+auto through_inside = [&](const Face& face, Mask mask, const Linear& gradient) {
+    float rise_x[2] = {0.0f, 0.0f}, rise_y[2] = {0.0f, 0.0f};  // of v and s v, per NDC
     for (int i = 0; i < 3; i++) {
-        const int j = (i + 1) % 3, k = (i + 2) % 3;
-        gx += to_weight[i] * (face.y[j] - face.y[k]);
-        gy += to_weight[i] * (face.x[k] - face.x[j]);
+        const int j = (i + 1) % 3;
+        const float v = face.inverse_depth[i] * face.inverse_area, values[2] = {v, flat ? 0.0f : face.shade[i] * v};
+        for (int k = 0; k < 2; k++) {
+            rise_x[k] -= values[k] * face.edge_y[j];
+            rise_y[k] += values[k] * face.edge_x[j];
+        }
     }
-    gx = mask ? gx * face.inverse_area : ZERO;
-    gy = mask ? gy * face.inverse_area : ZERO;
+    const Lanes gx = mask ? both(gradient, rise_x[0], rise_x[1]) : ZERO;
+    const Lanes gy = mask ? both(gradient, rise_y[0], rise_y[1]) : ZERO;
     for (int i = 0; i < 3; i++) {
         to_x[i] -= at.weight[i] * gx;
         to_y[i] -= at.weight[i] * gy;
@@ -65,20 +78,22 @@ auto through_inside = [&](const Face& face, Mask mask, const Lanes* to_weight) {
 };
 
 // Gradient of the squared distance to the nearest edge, and of where on it the nearest point lies.
-auto through_edges = [&](const Face& face, Mask mask, Lanes to_squared, const Lanes* to_weight) {
-    Lanes edge_x[3], edge_y[3], to_along[3];
+auto through_edges = [&](const Face& face, Mask mask, Lanes to_squared, const Linear& gradient) {
+    Lanes edge_x[3], edge_y[3], along[3];
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3;
-        edge_x[i] = (Lanes)(face.x[j] - face.x[i]);
-        edge_y[i] = (Lanes)(face.y[j] - face.y[i]);
-        to_along[i] = (to_weight[j] - to_weight[i]) * face.inverse_length[i];
+        const float* const v = face.inverse_depth;
+        edge_x[i] = (Lanes)(face.edge_x[i]);
+        edge_y[i] = (Lanes)(face.edge_y[i]);
+        const float of_shade = flat ? 0.0f : face.shade[j] * v[j] - face.shade[i] * v[i];
+        along[i] = both(gradient, (v[j] - v[i]) * face.inverse_length[i], of_shade * face.inverse_length[i]);
     }
     const Lanes ex = of_nearest(at, edge_x), ey = of_nearest(at, edge_y), dx = at.to_edge_x, dy = at.to_edge_y;
     const Lanes t = at.along, rest = ONE - t;
     // The nearest point's own motion along the edge does not change the distance to first order.
     const Lanes pull = mask ? 2.0f * to_squared : ZERO;
     const Mask slides = mask & ~at.covers & (t > ZERO) & (t < ONE);
-    const Lanes slide = slides ? of_nearest(at, to_along) : ZERO;
+    const Lanes slide = slides ? of_nearest(at, along) : ZERO;
     // t = -(c_i . e) / |e|^2 with e = c_j - c_i, and d = c_i + t e.
     const Lanes start_x = pull * rest * dx + slide * (dx - rest * ex), stop_x = pull * t * dx - slide * (dx + t * ex);
     const Lanes start_y = pull * rest * dy + slide * (dy - rest * ey), stop_y = pull * t * dy - slide * (dy + t * ey);

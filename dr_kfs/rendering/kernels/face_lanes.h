@@ -10,16 +10,18 @@
 struct Face {
     float x[3], y[3], inverse_depth[3];
     float inverse_area;            // 1 / twice the signed area [1 / NDC^2]; 0 if the face covers no centre
-    float inverse_length[3];       // 1 / squared length of the edge from corner i to i + 1
+    float edge_x[3], edge_y[3];    // from corner i to i + 1
+    float inverse_length[3];       // 1 / its squared length
     float nearest;                 // depth of the nearest corner; no point of the face is nearer
     int first_row, last_row, first_column, last_column;
     float shade[3];                // at the corners; `flat`: only the first, which is that of the face
 };
 
-// Eight faces as the lanes compute them.
+// Eight faces side by side.
 struct EightFaces {
-    Lanes x[3], y[3], inverse_depth[3], inverse_area, inverse_length[3], nearest;
-    Mask first_row, last_row, first_column, last_column;
+    float x[3][8], y[3][8], inverse_depth[3][8], edge_x[3][8], edge_y[3][8], inverse_length[3][8];
+    float inverse_area[8], nearest[8];
+    int first_row[8], last_row[8], first_column[8], last_column[8];
 };
 auto face_of = [](const EightFaces& eight, int lane) {
     Face face;
@@ -27,6 +29,8 @@ auto face_of = [](const EightFaces& eight, int lane) {
         face.x[i] = eight.x[i][lane];
         face.y[i] = eight.y[i][lane];
         face.inverse_depth[i] = eight.inverse_depth[i][lane];
+        face.edge_x[i] = eight.edge_x[i][lane];
+        face.edge_y[i] = eight.edge_y[i][lane];
         face.inverse_length[i] = eight.inverse_length[i][lane];
     }
     face.inverse_area = eight.inverse_area[lane];
@@ -113,17 +117,20 @@ auto find_eight = [&](int first, int last, bool grown, EightFaces& eight) {
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3;
         const Lanes ex = x[j] - x[i], ey = y[j] - y[i];
-        eight.x[i] = x[i];
-        eight.y[i] = y[i];
-        eight.inverse_depth[i] = ONE / z[i];
-        eight.inverse_length[i] = grown ? ONE / larger(ex * ex + ey * ey, (Lanes)(1e-20f)) : ZERO;
+        store(eight.x[i], x[i]);
+        store(eight.y[i], y[i]);
+        store(eight.inverse_depth[i], ONE / z[i]);
+        store(eight.edge_x[i], ex);
+        store(eight.edge_y[i], ey);
+        store(eight.inverse_length[i], grown ? ONE / larger(ex * ex + ey * ey, (Lanes)(1e-20f)) : ZERO);
     }
-    eight.inverse_area = wide ? ONE / area : ZERO;
-    eight.nearest = nearest;
-    eight.first_row = __builtin_convertvector(drawn ? top : ZERO, Mask);
-    eight.last_row = __builtin_convertvector(drawn ? bottom : ZERO, Mask);
-    eight.first_column = __builtin_convertvector(drawn ? left : ZERO, Mask);
-    eight.last_column = __builtin_convertvector(drawn ? right : ZERO, Mask);
+    store(eight.inverse_area, wide ? ONE / area : ZERO);
+    store(eight.nearest, nearest);
+    auto store_whole = [&](int* to, Lanes place) { *(UnalignedInts*)to = __builtin_convertvector(drawn ? place : ZERO, Mask); };
+    store_whole(eight.first_row, top);
+    store_whole(eight.last_row, bottom);
+    store_whole(eight.first_column, left);
+    store_whole(eight.last_column, right);
     return bits;
 };
 
@@ -169,9 +176,8 @@ auto locate_inside = [&](const Face& face, int row, int column, Located& at) {
 auto locate_edges = [&](const Face& face, Located& at) {
     Lanes squared[3], along[3], to_x[3], to_y[3];
     for (int i = 0; i < 3; i++) {
-        const int j = (i + 1) % 3;
-        const float ex = face.x[j] - face.x[i], ey = face.y[j] - face.y[i];
-        const Lanes t = (at.x[i] * ex + at.y[i] * ey) * -face.inverse_length[i];
+        const float ex = face.edge_x[i], ey = face.edge_y[i];
+        const Lanes t = at.x[i] * (-ex * face.inverse_length[i]) + at.y[i] * (-ey * face.inverse_length[i]);
         along[i] = smaller(larger(t, ZERO), ONE);
         to_x[i] = at.x[i] + along[i] * ex;
         to_y[i] = at.y[i] + along[i] * ey;

@@ -11,7 +11,7 @@ const float* const shade_gradient = given(grad_shade);
 const float* const signed_gradient = given(grad_signed);
 const float* const share_gradient = given(grad_share);
 
-Lanes weight[3], to_weight[3];
+Lanes weight[3];
 for_faces(true, every_face, [&](int r, const Face& face) {
     start_face();
     const Outline outline = outline_of(face);
@@ -32,9 +32,10 @@ for_faces(true, every_face, [&](int r, const Face& face) {
 
         const Lanes depth = ONE / at_points(face.inverse_depth, at), shade = shade_at_points(face, at, depth);
         weigh_points(weight);
-        through_values(face, weight, depth, shade, g_z, g_shade, to_weight);
-        if (any(touched & at.covers)) through_inside(face, touched & at.covers, to_weight);
-        through_edges(face, touched, at.covers ? g_signed : -g_signed, to_weight);
+        const Linear gradient = through_depth(depth, shade, g_z, g_shade);
+        through_values(gradient, weight);
+        if (any(touched & at.covers)) through_inside(face, touched & at.covers, gradient);
+        through_edges(face, touched, at.covers ? g_signed : -g_signed, gradient);
     });
-    add_face(r);
+    add_face(r, face);
 });

@@ -6,6 +6,7 @@
 typedef float Lanes __attribute__((ext_vector_type(8)));
 typedef int Mask __attribute__((ext_vector_type(8)));  // -1 where true
 typedef float Unaligned __attribute__((ext_vector_type(8), aligned(4)));
+typedef int UnalignedInts __attribute__((ext_vector_type(8), aligned(4)));
 
 
 const Lanes ZERO = 0.0f, ONE = 1.0f;

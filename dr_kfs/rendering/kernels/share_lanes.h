@@ -9,10 +9,9 @@ struct Outline { float direction_x[3], direction_y[3], length[3], turn; };
 auto outline_of = [&](const Face& face) {
     Outline outline;
     for (int i = 0; i < 3; i++) {
-        const int j = (i + 1) % 3;
         const float inverse = __builtin_sqrtf(face.inverse_length[i]);
-        outline.direction_x[i] = (face.x[j] - face.x[i]) * inverse;
-        outline.direction_y[i] = (face.y[j] - face.y[i]) * inverse;
+        outline.direction_x[i] = face.edge_x[i] * inverse;
+        outline.direction_y[i] = face.edge_y[i] * inverse;
         outline.length[i] = inverse_reach / inverse;
     }
     outline.turn = face.inverse_area > 0.0f ? 1.0f : (face.inverse_area < 0.0f ? -1.0f : 0.0f);

@@ -68,15 +68,16 @@ for_faces(true, was_seen, [&](int r, const Face& face) {
         g_z += g_behind * inverse_gamma;
         add_to_patch(base_gradient + pixel, -g_behind * inverse_gamma);
 
-        Lanes weight[3], to_weight[3];
+        Lanes weight[3];
         weigh_points(weight);
-        through_values(face, weight, depth, shade, g_z, g_shade, to_weight);
+        const Linear gradient = through_depth(depth, shade, g_z, g_shade);
+        through_values(gradient, weight);
         const Lanes slope = (fade + cutoff / (1.0f - cutoff)) * inverse_sigma;
         const Lanes g_squared = (touched & (fade > ZERO)) ? -g_fade * slope : ZERO;
-        if (any(at.covers)) through_inside(face, touched & at.covers, to_weight);
-        if (any(fade > ZERO)) through_edges(face, touched, g_squared, to_weight);
+        if (any(at.covers)) through_inside(face, touched & at.covers, gradient);
+        if (any(fade > ZERO)) through_edges(face, touched, g_squared, gradient);
     });
-    add_face(r);
+    add_face(r, face);
 });
 
 // Base depth: softmin over the covering faces. One that no pixel saw is too far behind the base to have a part in it.
@@ -98,9 +99,9 @@ for_faces(false, was_seen, [&](int r, const Face& face) {
         met = true;
         const Lanes behind = (depth - load_patch(base_depth + pixel)) * inverse_gamma;
         const Lanes g_z = counts ? g_base * exponential(nearness) * (ONE - behind) : ZERO;
-        Lanes to_weight[3];
-        through_values(face, at.weight, depth, ZERO, g_z, ZERO, to_weight);
-        through_inside(face, counts, to_weight);
+        const Linear gradient = through_depth(depth, ZERO, g_z, ZERO);
+        through_values(gradient, at.weight);
+        through_inside(face, counts, gradient);
     });
-    if (met) add_face(r);
+    if (met) add_face(r, face);
 });

@@ -73,7 +73,7 @@ struct Fragment {
     Lanes area;             // the face's part of the pixel before the window
 };
 
-const float margin_factor = __builtin_expf(-margin);
+const float margin_odds = __builtin_expf(margin);
 
 // Fills `at` and `fragment`; false if the face touches none of the pixels.
 auto see_face = [&](const Face& face, int row, int column, Located& at, Fragment& fragment) {
@@ -96,8 +96,8 @@ auto see_face = [&](const Face& face, int row, int column, Located& at, Fragment
     fragment.area = at.covers ? ONE - 0.5f * fragment.fade : 0.5f * fragment.fade;
     fragment.shade = shade_at_points(face, at, fragment.depth);
     // Both sigmoids from one exponential.
-    const Lanes odds = exponential(-fragment.behind), front_odds = odds * margin_factor;
+    const Lanes odds = exponential(-fragment.behind);
     fragment.near = odds / (ONE + odds);
-    fragment.occludes = fragment.has_base ? front_odds / (ONE + front_odds) : ONE;
+    fragment.occludes = fragment.has_base ? odds / (margin_odds + odds) : ONE;
     return true;
 };
