@@ -22,7 +22,8 @@ const int* const is_seen = (const int*)seen.data + first_seen;
 Fragment fragment;
 
 // Layer and occluders.
-auto was_seen = [&](int r) { return is_seen[r] != 0; };
+auto was_seen = [&](int r) { return (is_seen[r] & SEEN) != 0; };
+auto was_seen_and_covers = [&](int r) { return is_seen[r] == (SEEN | COVERS); };
 for_faces(true, was_seen, [&](int r, const Face& face) {
     start_face();
     for_patches(face, [&](int row, int column) {
@@ -81,7 +82,7 @@ for_faces(true, was_seen, [&](int r, const Face& face) {
 });
 
 // Base depth: softmin over the covering faces. One that no pixel saw is too far behind the base to have a part in it.
-for_faces(false, was_seen, [&](int r, const Face& face) {
+for_faces(false, was_seen_and_covers, [&](int r, const Face& face) {
     start_face();
     bool met = false;
     for_patches(face, [&](int row, int column) {

@@ -14,16 +14,20 @@ for (long i = 0; i < pixels; i++) {
 Located at;
 Fragment fragment;
 
+int* const is_seen = (int*)seen.data + first_seen;
+for (int r = first_face; r < last_face; r++) is_seen[r] = 0;
+
 // Base: softmin of the depth over the covering faces, in one pass: the sums are relative to the nearest depth so far.
 float* const weight_sum = layer_total;  // not needed for the layer yet
 float* const depth_sum = layer_shade;
-for_faces(false, every_face, [&](int, const Face& face) {
+for_faces(false, every_face, [&](int r, const Face& face) {
     for_patches(face, [&](int row, int column) {
         const long pixel = pixel_at(row, column);
         const Lanes nearest = load_patch(base_depth + pixel);
         if (hidden_behind(face, nearest)) return;
         locate_inside(face, row, column, at);
         if (!any(at.covers)) return;
+        is_seen[r] = COVERS;
         const Lanes depth = at.covers ? ONE / at_centres(face.inverse_depth, at) : (Lanes)(NO_BASE);
         const Lanes behind = (depth - nearest) * inverse_gamma;
         const Lanes smaller_weight = exponential(-__builtin_elementwise_abs(behind));
@@ -47,13 +51,34 @@ for (long i = 0; i < pixels; i++) {
     layer_total[i] = layer_shade[i] = 0.0f;
 }
 
+// The farthest base of every 16 x 16 pixels that start at a multiple of 8. The image, not yet made, has room for it.
+const int blocks = (size + 7) / 8;
+float* const farthest = (float*)image.data + (long)view * size * size;
+for (int row = 0; row < size; row++)
+    for (int block = 0; block < blocks; block++) {
+        const long pixel = (long)row * pitch + 8 * block;  // the last eight may end in the next row: farther, if anything
+        const Lanes depth = load(log_sum + pixel) < (Lanes)(NO_BASE) ? load(base_depth + pixel) : (Lanes)(NO_BASE);
+        float& of_eight = farthest[row / 8 * blocks + block];
+        const float here = __builtin_reduce_max(depth);
+        of_eight = row % 8 == 0 || here > of_eight ? here : of_eight;
+    }
+auto larger_one = [](float a, float b) { return a > b ? a : b; };
+for (int block = 0; block < blocks * blocks; block++) {
+    const int right = block % blocks < blocks - 1, below = block / blocks < blocks - 1 ? blocks : 0;
+    const float up = larger_one(farthest[block], farthest[block + right]);
+    farthest[block] = larger_one(up, larger_one(farthest[block + below], farthest[block + below + right]));
+}
+auto hidden_everywhere = [&](const Face& face) {
+    if (face.last_row - face.first_row > 8 || face.last_column - face.first_column > 8) return false;
+    return (face.nearest - farthest[face.first_row / 8 * blocks + face.first_column / 8]) * inverse_gamma >= HIDDEN;
+};
+
 // Layer and occluders.
-int* const is_seen = (int*)seen.data + first_seen;
-for (int r = first_face; r < last_face; r++) is_seen[r] = 0;
 for_faces(true, every_face, [&](int r, const Face& face) {
+    if (hidden_everywhere(face)) return;
     for_patches(face, [&](int row, int column) {
         if (!see_face(face, row, column, at, fragment)) return;
-        is_seen[r] = 1;
+        is_seen[r] |= SEEN;
         const long pixel = pixel_at(row, column);
         if (any(fragment.has_base)) {
             const Lanes share = (fragment.touched & fragment.has_base)
