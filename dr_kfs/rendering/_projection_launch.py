@@ -8,12 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs._kernel_launch import kernels_like, launch_tasks
+from dr_kfs._kernel_launch import in_lanes, kernels_like, launch_tasks
+from dr_kfs._warp_runtime import quiet_warp
 
 _TASK_SIZE = 4096
 """Vertices or faces of a task."""
-_VERTEX = 2e-8
-"""About what a vertex or a face takes in one view on a CPU [s]."""
+_ROW_OF_WARP, _ROW_IN_LANES = 2e-8, 4e-9
+"""About what a vertex or a face takes in one view on a CPU [s]: by the kernels in Warp, by those in C++."""
 
 
 def forward(
@@ -32,15 +33,15 @@ def forward(
     corners = vertices.new_empty(len(rotation), len(vertices) + 1, 3)
     index = torch.empty_like(faces)
     shade = vertices.new_empty(len(rotation), len(faces), 1)
-    kernels = _kernels(vertices)
-    scene = [vertices, rotation, translation]
-    device, views = vertices.device, len(rotation)
-    if views:
-        threads = corners.shape[1]
-        rest = [*lens, corners]
-        launch_tasks(kernels.project, scene, rest, views, device=device, threads=threads, seconds=_VERTEX)
+    scene, written = [vertices, rotation, translation], [*lens, corners]
+    views, threads = len(rotation), corners.shape[1]
+    if in_lanes(vertices):
+        _launch_rows("project", scene, written, threads, views)
+    elif views:
+        kernel, device = _kernels_in_warp(vertices).project, vertices.device
+        launch_tasks(kernel, scene, written, views, device=device, threads=threads, seconds=_ROW_OF_WARP)
     written = [*light, *brightness, index, shade.squeeze(2)]
-    _launch_rows(kernels.shade, [vertices, faces, eye], written, len(faces), views)
+    _launch_rows("shade", [vertices, faces, eye], written, len(faces), views)
     return corners, index, shade
 
 
@@ -58,32 +59,43 @@ def backward(
     rotation, translation, eye = (tensor.contiguous() for tensor in cameras)
     of_corners, of_shade = gradients
     total = torch.zeros_like(vertices)
-    kernels, views = _kernels(vertices), len(rotation)
+    views = len(rotation)
     if of_corners is not None:
         scene, rest = [vertices, rotation, translation], [*lens, of_corners.contiguous(), total]
-        _launch_rows(kernels.project_backward, scene, rest, len(vertices), views)
-    if of_shade is not None:
+        _launch_rows("project_backward", scene, rest, len(vertices), views)
+    if of_shade is not None and len(faces):
         of_normals = vertices.new_empty(len(faces), 3)
         rest = [*light, brightness[1], of_shade.squeeze(2).contiguous(), of_normals]
-        _launch_rows(kernels.shade_backward, [vertices, faces, eye], rest, len(faces), views)
+        _launch_rows("shade_backward", [vertices, faces, eye], rest, len(faces), views)
         # Faces share vertices: on a CPU one thread adds them, in their order.
-        scene = [vertices, faces, of_normals]
-        _launch_rows(kernels.add_normals, scene, [total], len(faces), 1, task_size=max(1, len(faces)))
+        kernel, device = _kernels_in_warp(vertices).add_normals, vertices.device
+        rest = [len(faces), total]
+        launch_tasks(kernel, [vertices, faces, of_normals], rest, 1, device=device, threads=len(faces))
     return total
 
 
-def _launch_rows(
-    kernel: Any, scene: list[Tensor], rest: list[Any], rows: int, views: int, task_size: int = _TASK_SIZE
-) -> None:
-    """Run a kernel with a thread for each row, which goes through the views: all at once on CUDA."""
-    device = scene[0].device
-    size = rows if device.type == "cuda" else min(task_size, rows)
+def _launch_rows(name: str, scene: list[Tensor], rest: list[Any], rows: int, views: int) -> None:
+    """Run a kernel over rows, each of which goes through the views: all at once on CUDA.
+
+    The kernels in C++ have a thread for each task, those in Warp one for each row.
+    """
+    device, lanes = scene[0].device, in_lanes(scene[0])
+    size = rows if device.type == "cuda" else min(_TASK_SIZE, rows)
     if rows:
-        tasks, seconds = math.ceil(rows / size), _VERTEX * views
-        launch_tasks(kernel, scene, [size, *rest], tasks, device=device, threads=size, seconds=seconds)
+        tasks, threads = math.ceil(rows / size), 1 if lanes else size
+        seconds = views * (size * _ROW_IN_LANES if lanes else _ROW_OF_WARP)
+        kernel = getattr(_kernels_in_lanes() if lanes else _kernels_in_warp(scene[0]), name)
+        launch_tasks(kernel, scene, [size, *rest], tasks, device=device, threads=threads, seconds=seconds)
 
 
-def _kernels(vertices: Tensor) -> Any:
+def _kernels_in_lanes() -> Any:
+    with quiet_warp():
+        from dr_kfs.rendering._projection_cpu_warp import projection_cpu_kernels
+
+        return projection_cpu_kernels()
+
+
+def _kernels_in_warp(vertices: Tensor) -> Any:
     from dr_kfs.rendering._projection_warp import projection_kernels
 
     return kernels_like(projection_kernels, vertices)
