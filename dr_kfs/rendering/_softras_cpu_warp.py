@@ -120,7 +120,7 @@ def softras_cpu_kernels(flat: bool) -> types.SimpleNamespace:
         depth_image: wp.array3d(dtype=float),
         kept: wp.array4d(dtype=float),  # (8, views, *buffer_size(H))
         winners: wp.array3d(dtype=int),  # (views, *buffer_size(H))
-        seen: wp.array(dtype=int),  # (V F,) 1 if any pixel sees the face
+        seen: wp.array(dtype=int),  # (V F,) SEEN and COVERS of `kernels/softras_lanes.h`, for each face
     ):
         view = first_view + wp.tid()
         mesh, camera = view // corners.shape[0], view % corners.shape[0]

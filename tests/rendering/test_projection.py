@@ -51,15 +51,29 @@ class TestKernels:
         assert torch.equal(ours.faces, theirs.faces)
         assert (our_gradient - their_gradient).norm() < 10 * tolerance * their_gradient.norm()
 
+    @pytest.mark.parametrize("vertices", [3, 7, 8, 9, 16, 4095, 4096, 4097])
+    def test_any_number_of_vertices(self, vertices):
+        """Kernels in lanes take eight at a time, in tasks of 4,096, and write one more than there are."""
+        points = torch.rand(vertices, 3, generator=torch.Generator().manual_seed(vertices)) - 0.5
+        faces = (torch.arange(vertices + 2)[:, None] + torch.arange(3)) % vertices
+        (ours, our_gradient), (theirs, their_gradient) = both_ways(points, faces, hemisphere_rig()[[0, 5, 9]])
+        torch.testing.assert_close(ours.corners, theirs.corners, rtol=0, atol=1e-5)
+        assert torch.equal(ours.faces, theirs.faces)
+        torch.testing.assert_close(ours.shade, theirs.shade, rtol=0, atol=1e-4)
+        errors = (our_gradient - their_gradient).norm(dim=1) / their_gradient.norm(dim=1)
+        assert errors.quantile(0.99) < 1e-3  # faces seen edge-on, or that the light grazes, have one side or the other
+
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
     @pytest.mark.parametrize("part", ["corners", "shade"])
-    def test_each_output_has_its_own_gradient(self, part):
-        mesh, cameras = chair(), hemisphere_rig().to(dtype=torch.float64)[[1, 9]]
+    def test_each_output_has_its_own_gradient(self, part, dtype):
+        mesh, cameras = chair(dtype), hemisphere_rig().to(dtype=dtype)[[1, 9]]
         gradients = []
         for kernels in (True, False):
             leaf = mesh.vertices.clone().requires_grad_()
             output = getattr(project_meshes(leaf, mesh.faces, cameras, lighting=LIGHT, kernels=kernels), part)
             gradients.append(torch.autograd.grad(output.square().sum(), leaf)[0])
-        torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-9)
+        tolerance = 1e-9 if dtype == torch.float64 else 1e-4
+        torch.testing.assert_close(*gradients, rtol=tolerance, atol=tolerance * float(gradients[1].abs().max()))
 
     def test_gradcheck(self):
         mesh, cameras = (
@@ -73,9 +87,10 @@ class TestKernels:
 
         assert torch.autograd.gradcheck(outputs, (mesh.vertices.clone().requires_grad_(),))
 
-    def test_behind_the_eye_nothing_is_infinite(self):
-        vertices = torch.tensor([[0.0, 0.0, 5.0], [0.1, 0.3, 2.732], [0.2, 0.0, 0.0]], dtype=torch.float64)
-        cameras = hemisphere_rig().to(dtype=torch.float64)[[0]]
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+    def test_behind_the_eye_nothing_is_infinite(self, dtype):
+        vertices = torch.tensor([[0.0, 0.0, 5.0], [0.1, 0.3, 2.732], [0.2, 0.0, 0.0]], dtype=dtype)
+        cameras = hemisphere_rig().to(dtype=dtype)[[0]]
         (ours, our_gradient), (theirs, their_gradient) = both_ways(vertices, torch.tensor([[0, 1, 2]]), cameras)
         assert ours.corners[0, 0, 2] < 0
         torch.testing.assert_close(ours.corners, theirs.corners)
@@ -96,13 +111,14 @@ class TestKernels:
 
 
 class TestWhatIsNotDrawn:
-    def test_lines_points_and_what_is_far_away(self):
+    @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+    def test_lines_points_and_what_is_far_away(self, dtype):
         vertices = torch.tensor(
             [[0, 0, 0], [1, 0, 0], [0, 1, 0], [2, 0, 0], [2 * FARTHEST, 0, 0], [0, 0.3 * DEGENERATE, 0]],
-            dtype=torch.float64,
+            dtype=dtype,
         )
         faces = torch.tensor([[0, 1, 2], [0, 1, 3], [0, 0, 0], [0, 1, 4], [0, 1, 5]])
-        for projected, gradient in both_ways(vertices, faces, hemisphere_rig().to(dtype=torch.float64)[[3]]):
+        for projected, gradient in both_ways(vertices, faces, hemisphere_rig().to(dtype=dtype)[[3]]):
             assert projected.faces.tolist() == [[0, 1, 2], *[[6, 6, 6]] * 4]
             assert not projected.corners[:, 6].any()
             assert not gradient[4].any()

@@ -158,6 +158,28 @@ class TestFormula:
             image = soft_rasterize(torch.cat([p[0] for p in pair]), torch.cat([p[1] for p in pair]), [4], image_size=16)
             assert image.image[0, 8, 8] == pytest.approx(0.3, abs=1e-6)
 
+    @pytest.mark.parametrize("edge", [7, 8, 9, 16])
+    @pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
+    @pytest.mark.parametrize("wide", [0.1371, 0.771])
+    def test_faces_beside_what_hides_the_others(self, edge, side, wide):
+        """The CPU kernels pass over faces behind a whole neighbourhood of pixels, not over those that look out."""
+        size, high, count = 29, 0.943 * wide, int(2.4 / wide) + 2  # no edge through the centre of a pixel
+        starts = [(wide * i - 1.29, high * j - 1.29) for i in range(count) for j in range(count)]
+        sheet = [square(x, y, x + wide, y + high, 3.0, 0.5) for x, y in starts]
+        screen = square(-1.5, -1.5, 2 * edge / size - 1, 1.5, 2.5, 1.0)
+        ndc, shade = (torch.cat(parts) for parts in zip(screen, *sheet, strict=True))
+        if side in ("top", "bottom"):
+            ndc = ndc[..., [1, 0, 2]] * torch.tensor([1, -1, 1])
+        if side in ("right", "bottom"):
+            ndc = ndc * torch.tensor([-1, -1, 1])
+        found = []
+        for dtype in (torch.float32, torch.float64):
+            corners, shades = (x.to(dtype).requires_grad_() for x in (ndc, shade))
+            views = soft_rasterize(corners, shades, [len(ndc)], image_size=size, sigma=1e-3, gamma=1e-3)
+            found.append([*vars(views).values(), *torch.autograd.grad(random_loss(views), (corners, shades))])
+        for lanes, exact in zip(*found, strict=True):
+            assert (lanes - exact).norm() < 1e-3 * exact.norm()
+
     def test_a_thin_plate_shows_its_own_side_only(self):
         """1 % of the diagonal apart."""
         front, back = square(-0.5, -0.5, 0.5, 0.5, 2.7, 0.9), square(-0.5, -0.5, 0.5, 0.5, 2.71, 0.5)

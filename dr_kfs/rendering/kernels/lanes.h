@@ -25,14 +25,15 @@ auto bits_of = [](Mask mask) {  // bit i: lane i
 };
 auto sum = [](Lanes a) { const auto b = a.lo + a.hi; return (b[0] + b[1]) + (b[2] + b[3]); };
 auto four_sums = [](Lanes a, Lanes b, Lanes c, Lanes d) {  // of the lanes of each
-    auto halves = [](auto one, auto other) {  // of both in turn
+    auto halves = [](auto one, auto other) {  // sums of the halves of both, in turn
         return __builtin_shufflevector(one, other, 0, 4, 1, 5) + __builtin_shufflevector(one, other, 2, 6, 3, 7);
     };
     const auto ab = halves(a.lo + a.hi, b.lo + b.hi), cd = halves(c.lo + c.hi, d.lo + d.hi);
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 };
 
-// exp to 2e-7, arguments clamped to [-87, 60]. Short chains of operations: what comes of it is waited for.
+// exp to 4e-7 for |x| < 10 and 4e-6 everywhere, arguments clamped to [-87, 60]. The operations are in short chains: the
+// kernels spend most of their time waiting for a result, not for a free unit.
 auto exponential = [&](Lanes x) {
     const Lanes log2_e = 1.44269504f, rounder = 12582912.0f;  // 1.5 * 2^23: adding it rounds to a whole number
     x = smaller(larger(x, (Lanes)(-87.0f)), (Lanes)(60.0f));

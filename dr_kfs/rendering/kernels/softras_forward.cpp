@@ -2,7 +2,7 @@
 //
 // Arguments (see _softras_cpu_warp.py): corners, index, shades; first_face, last_face (of this view's mesh); camera;
 // view, views, size, sigma, gamma, far_depth, clip, reach, margin, cutoff, min_area, min_halo; image, alpha,
-// depth_image, kept, winners; seen (V F,), whose rows of this view are written: 1 if any pixel sees the face.
+// depth_image, kept, winners; seen (V F,), whose rows of this view are written: SEEN, COVERS, both or 0.
 
 for (long i = 0; i < pixels; i++) {
     base_depth[i] = NO_BASE;  // the nearest depth, until the base is known
@@ -62,11 +62,11 @@ for (int row = 0; row < size; row++)
         const float here = __builtin_reduce_max(depth);
         of_eight = row % 8 == 0 || here > of_eight ? here : of_eight;
     }
-auto larger_one = [](float a, float b) { return a > b ? a : b; };
 for (int block = 0; block < blocks * blocks; block++) {
     const int right = block % blocks < blocks - 1, below = block / blocks < blocks - 1 ? blocks : 0;
-    const float up = larger_one(farthest[block], farthest[block + right]);
-    farthest[block] = larger_one(up, larger_one(farthest[block + below], farthest[block + below + right]));
+    const int others[3] = {block + right, block + below, block + below + right};
+    for (int i = 0; i < 3; i++)
+        if (farthest[others[i]] > farthest[block]) farthest[block] = farthest[others[i]];
 }
 auto hidden_everywhere = [&](const Face& face) {
     if (face.last_row - face.first_row > 8 || face.last_column - face.first_column > 8) return false;
