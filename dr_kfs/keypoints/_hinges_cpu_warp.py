@@ -14,16 +14,12 @@ from typing import no_type_check
 
 import warp as wp
 
+from dr_kfs._cpp_source import cpp_source
+
 _SOURCES = Path(__file__).parent / "kernels"
-_ARITHMETIC = Path(__file__).parents[1] / "rendering" / "kernels"
 
 LEAST_WIDTH = 8
 """Of an image, which has as many pixels in a row as the kernels take at a time."""
-
-
-def _source(name: str) -> str:
-    parts = (_ARITHMETIC / "fused.h", _ARITHMETIC / "lanes.h", _SOURCES / name)
-    return "".join(part.read_text("utf-8") for part in parts)
 
 
 @functools.cache
@@ -31,7 +27,7 @@ def _source(name: str) -> str:
 def hinge_cpu_kernels() -> types.SimpleNamespace:
     """The kernels `forward` and `backward`, with a thread per row; `_hinges_warp.py` explains the arguments."""
 
-    @wp.func_native(_source("hinges_forward.cpp"))
+    @wp.func_native(cpp_source(_SOURCES, "hinges_forward.cpp"))
     def forward_row(
         correlations: wp.array4d(dtype=float),
         biases: wp.array2d(dtype=float),
@@ -44,7 +40,7 @@ def hinge_cpu_kernels() -> types.SimpleNamespace:
         winners: wp.array4d(dtype=wp.uint8),
     ): ...
 
-    @wp.func_native(_source("hinges_backward.cpp"))
+    @wp.func_native(cpp_source(_SOURCES, "hinges_backward.cpp"))
     def backward_row(
         poi: wp.array3d(dtype=float),
         winners: wp.array4d(dtype=wp.uint8),

@@ -17,6 +17,7 @@ from typing import no_type_check
 
 import warp as wp
 
+from dr_kfs._cpp_source import cpp_source
 from dr_kfs.rendering._softras_reference import LAYER_MARGIN
 
 SCRATCH_ROWS = 14
@@ -25,8 +26,7 @@ _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(name: str) -> str:
-    parts = ("fused.h", "lanes.h", "translucent_lanes.h", name)
-    return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
+    return cpp_source(_SOURCES, "translucent_lanes.h", name)
 
 
 @functools.cache

@@ -17,14 +17,14 @@ from typing import no_type_check
 
 import warp as wp
 
+from dr_kfs._cpp_source import cpp_source
 from dr_kfs.rendering._softras_reference import MIN_AREA
 
 _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(*names: str) -> str:
-    parts = ("fused.h", "lanes.h", "loose_faces.h", "face_lanes.h", "fragments_lanes.h", *names)
-    return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
+    return cpp_source(_SOURCES, "loose_faces.h", "face_lanes.h", "fragments_lanes.h", *names, flat=False)
 
 
 @functools.cache

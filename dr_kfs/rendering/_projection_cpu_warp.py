@@ -1,7 +1,7 @@
 """The CPU kernels that project vertices and shade faces: C++ in `kernels/`, compiled by Warp's own compiler.
 
 Eight vertices or faces at a time, in float32, a task of them for each logical thread. The plain Warp kernels of
-`_projection_warp.py` compute the same on CUDA and in float64.
+`_projection_warp.py` compute the same on CUDA and in float64, and add the gradients of normals everywhere.
 
 No `from __future__ import annotations` here: Warp reads the annotations as objects.
 """
@@ -17,6 +17,7 @@ from typing import no_type_check
 
 import warp as wp
 
+from dr_kfs._cpp_source import cpp_source
 from dr_kfs.rendering._projection_reference import DEGENERATE, FARTHEST
 from dr_kfs.rendering._projection_warp import TINY
 
@@ -24,8 +25,7 @@ _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(*names: str) -> str:
-    parts = ("fused.h", "lanes.h", "row_lanes.h", *names)
-    return "".join((_SOURCES / part).read_text("utf-8") for part in parts)
+    return cpp_source(_SOURCES, "row_lanes.h", *names)
 
 
 @functools.cache

@@ -34,12 +34,12 @@ def forward(
     index = torch.empty_like(faces)
     shade = vertices.new_empty(len(rotation), len(faces), 1)
     scene, written = [vertices, rotation, translation], [*lens, corners]
-    views, threads = len(rotation), corners.shape[1]
+    views, rows = len(rotation), corners.shape[1]
     if in_lanes(vertices):
-        _launch_rows("project", scene, written, threads, views)
+        _launch_rows("project", scene, written, rows, views)
     elif views:
         kernel, device = _kernels_in_warp(vertices).project, vertices.device
-        launch_tasks(kernel, scene, written, views, device=device, threads=threads, seconds=_ROW_OF_WARP)
+        launch_tasks(kernel, scene, written, views, device=device, threads=rows, seconds=_ROW_OF_WARP)
     written = [*light, *brightness, index, shade.squeeze(2)]
     _launch_rows("shade", [vertices, faces, eye], written, len(faces), views)
     return corners, index, shade

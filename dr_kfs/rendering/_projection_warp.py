@@ -1,4 +1,4 @@
-"""Kernels that project vertices and shade faces: one source for the CPU and CUDA, in float32 and float64.
+"""Kernels that project vertices and shade faces: for CUDA and for float64; in float32 a CPU has its own for most.
 
 `projection.py` documents what they compute, `_projection_reference.py` states it in PyTorch. The backward kernels are
 written by hand and recompute what they need from the vertices, which is cheaper than keeping it.

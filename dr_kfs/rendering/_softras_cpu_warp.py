@@ -17,19 +17,14 @@ from typing import no_type_check
 
 import warp as wp
 
+from dr_kfs._cpp_source import cpp_source
 from dr_kfs.rendering._softras_reference import CUTOFF, LAYER_MARGIN, MIN_AREA, MIN_HALO
 
 _SOURCES = Path(__file__).parent / "kernels"
 
 
 def _source(flat: bool, *names: str) -> str:
-    parts = ("lanes.h", "indexed_faces.h", "face_lanes.h", "softras_lanes.h", *names)
-    constants = f"const bool flat = {str(flat).lower()};\n"
-    return _text("fused.h") + constants + "".join(map(_text, parts))
-
-
-def _text(name: str) -> str:
-    return (_SOURCES / name).read_text("utf-8")
+    return cpp_source(_SOURCES, "indexed_faces.h", "face_lanes.h", "softras_lanes.h", *names, flat=flat)
 
 
 @functools.cache

@@ -34,9 +34,9 @@ def forward(
     far: float,
     clip: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; then, for the backward, what pixels keep, their winners, and the faces that are seen.
+    """Image, alpha, depth; then, for the backward, what pixels keep, their winners, and how the faces are seen.
 
-    Only the CPU kernels tell which are.
+    Only the CPU kernels tell how: flags of `kernels/softras_lanes.h`.
     """
     if corners.device.type == "cpu" and len(faces) and not (faces.min() >= 0 and faces.max() < corners.shape[1]):
         raise IndexError(f"A face has a vertex that is not there: there are {corners.shape[1]}.")

@@ -169,7 +169,7 @@ def _soft_rasterize(
     far: float,
     clip: float,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Image, alpha, depth; then what the backward needs: kept, winners, and the faces that are seen."""
+    """Image, alpha, depth; then what the backward needs: kept, winners, and how the faces are seen."""
     return launch.forward(corners, faces, shade, face_offsets, image_size, sigma, gamma, far, clip)
 
 

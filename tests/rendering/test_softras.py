@@ -161,9 +161,10 @@ class TestFormula:
     @pytest.mark.parametrize("edge", [7, 8, 9, 16])
     @pytest.mark.parametrize("side", ["left", "top", "right", "bottom"])
     @pytest.mark.parametrize("wide", [0.1371, 0.771])
-    def test_faces_beside_what_hides_the_others(self, edge, side, wide):
+    @pytest.mark.parametrize("size", [29, 32])  # the last block of eight: not whole, and whole
+    def test_faces_beside_what_hides_the_others(self, edge, side, wide, size):
         """The CPU kernels pass over faces behind a whole neighbourhood of pixels, not over those that look out."""
-        size, high, count = 29, 0.943 * wide, int(2.4 / wide) + 2  # no edge through the centre of a pixel
+        high, count = 0.943 * wide, int(2.4 / wide) + 2  # no edge through the centre of a pixel
         starts = [(wide * i - 1.29, high * j - 1.29) for i in range(count) for j in range(count)]
         sheet = [square(x, y, x + wide, y + high, 3.0, 0.5) for x, y in starts]
         screen = square(-1.5, -1.5, 2 * edge / size - 1, 1.5, 2.5, 1.0)
@@ -222,6 +223,25 @@ class TestFormula:
 
 
 class TestDegenerateInput:
+    @pytest.mark.parametrize("columns", [1, 3])
+    @pytest.mark.parametrize(
+        "corners",
+        [
+            # Beside this face, at the centre of a pixel of the same patch, 1 / z goes through 0 exactly.
+            [[-0.875, 0.875, 1.0], [-0.625, 0.875, 2.0], [-0.875, 0.625, 1.0]],
+            # Beside 1 / 0.25, 1 / 1e8 is nothing in float32.
+            [[-0.5, -0.5, 0.25], [0.5, -0.4, 0.25], [0.1, 0.5, 1e8]],
+        ],
+    )
+    def test_depths_that_cancel_or_are_far_apart(self, corners, columns):
+        ndc, shade = torch.tensor(corners).requires_grad_(), torch.ones(1, 1, columns, requires_grad=True)
+        faces = torch.arange(3)[None]
+        views = rasterize_meshes(ndc[None], faces, shade, [0, 1], image_size=8, sigma=1e-2)
+        gradients = torch.autograd.grad(random_loss(views), (ndc, shade))
+        assert all(tensor.isfinite().all() for tensor in (*vars(views).values(), *gradients))
+        depths, covered = ndc[:, 2].detach(), views.depth[views.alpha == 1]
+        assert ((covered > 0.99 * depths.min()) & (covered < 1.01 * depths.max())).all()
+
     @settings(max_examples=40, deadline=None)
     @given(
         st.lists(

@@ -1,4 +1,4 @@
-// What a camera sees of points, below row_lanes.h. Reads rotation (V, 3, 3) and translation (V, 3).
+// What a camera sees of points, below row_lanes.h. Reads rotation (V, 3, 3), translation (V, 3), half_width and clip.
 
 auto axis = [&](int camera, int i) { return three((const float*)rotation.data + 9 * camera + 3 * i); };
 auto in_camera = [&](int camera, const Three& p) {

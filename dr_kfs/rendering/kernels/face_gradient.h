@@ -5,13 +5,12 @@
 // registers: the same bits whatever the number of threads.
 
 Located at;
-// Sums per lane, of one face: gradients of the corners' x and y, of their inverse depths v_i, and of their shades (flat:
-// only the first, of the face's) or, if not flat, of s_i v_i. On the screen v and s v are linear, z and s are not.
+// Sums per lane, of one face: gradients of the corners' x and y, of their inverse depths v_i, and of s_i v_i (flat: only
+// the first, and that of the face's shade). On the screen v and s v are linear, z and s are not.
 Lanes to_x[3], to_y[3], to_inverse[3], to_shade[3];
 
 auto start_face = [&]() { for (int i = 0; i < 3; i++) to_x[i] = to_y[i] = to_inverse[i] = to_shade[i] = ZERO; };
 auto add_face = [&](int r, const Face& face) {
-    float to_face = 0.0f;
     for (int i = 0; i < 3; i++) {
         float* const corner = (float*)grad_corners.data + corner_place(r, i);
         const auto total = four_sums(to_x[i], to_y[i], to_inverse[i], to_shade[i]);
@@ -19,22 +18,18 @@ auto add_face = [&](int r, const Face& face) {
         corner[0] += total[0];
         corner[1] += total[1];
         corner[2] -= of_inverse * v * v;
-        if (flat)
-            to_face += total[3];
-        else
-            ((float*)grad_shades.data)[shade_place(r, i)] += total[3] * v;
+        if (i == 0 || !flat) ((float*)grad_shades.data)[shade_place(r, i)] += flat ? total[3] : total[3] * v;
     }
-    if (flat) ((float*)grad_shades.data)[shade_place(r, 0)] += to_face;
 };
 
 // Gradient of depth z and shade at the points, in those of v and s v there: z = 1 / v, shade = z (s v).
 struct Linear { Lanes inverse, shade; };
 auto through_depth = [&](Lanes depth, Lanes shade, Lanes to_depth, Lanes to_shade_here) {
-    if (flat) return Linear{-to_depth * (depth * depth), to_shade_here};
+    if (flat) return Linear{-to_depth * depth * depth, to_shade_here};
     return Linear{-(to_depth * depth + to_shade_here * shade) * depth, to_shade_here * depth};
 };
 
-// A sum over the lanes' gradients of v and of s v: `of` values that belong to these two.
+// The gradient of what v and s v depend on, by so much.
 auto both = [&](const Linear& gradient, float of_inverse, float of_shade) {
     return flat ? gradient.inverse * of_inverse : gradient.inverse * of_inverse + gradient.shade * of_shade;
 };
@@ -79,21 +74,21 @@ auto through_inside = [&](const Face& face, Mask mask, const Linear& gradient) {
 
 // Gradient of the squared distance to the nearest edge, and of where on it the nearest point lies.
 auto through_edges = [&](const Face& face, Mask mask, Lanes to_squared, const Linear& gradient) {
-    Lanes edge_x[3], edge_y[3], along[3];
+    Lanes edge_x[3], edge_y[3], to_along[3];
     for (int i = 0; i < 3; i++) {
         const int j = (i + 1) % 3;
         const float* const v = face.inverse_depth;
         edge_x[i] = (Lanes)(face.edge_x[i]);
         edge_y[i] = (Lanes)(face.edge_y[i]);
         const float of_shade = flat ? 0.0f : face.shade[j] * v[j] - face.shade[i] * v[i];
-        along[i] = both(gradient, (v[j] - v[i]) * face.inverse_length[i], of_shade * face.inverse_length[i]);
+        to_along[i] = both(gradient, (v[j] - v[i]) * face.inverse_length[i], of_shade * face.inverse_length[i]);
     }
     const Lanes ex = of_nearest(at, edge_x), ey = of_nearest(at, edge_y), dx = at.to_edge_x, dy = at.to_edge_y;
     const Lanes t = at.along, rest = ONE - t;
     // The nearest point's own motion along the edge does not change the distance to first order.
     const Lanes pull = mask ? 2.0f * to_squared : ZERO;
     const Mask slides = mask & ~at.covers & (t > ZERO) & (t < ONE);
-    const Lanes slide = slides ? of_nearest(at, along) : ZERO;
+    const Lanes slide = slides ? of_nearest(at, to_along) : ZERO;
     // t = -(c_i . e) / |e|^2 with e = c_j - c_i, and d = c_i + t e.
     const Lanes start_x = pull * rest * dx + slide * (dx - rest * ex), stop_x = pull * t * dx - slide * (dx + t * ex);
     const Lanes start_y = pull * rest * dy + slide * (dy - rest * ey), stop_y = pull * t * dy - slide * (dy + t * ey);

@@ -4,8 +4,8 @@
 // start at the face's first pixel and may end outside of its box, or of the image.
 //
 // Stands below lanes.h, and below loose_faces.h or indexed_faces.h, at the top of a kernel's body; reads from its
-// surroundings: corners (x, y [NDC], depth) and shades; size, reach, clip, min_area. Names and formulas are those of
-// _softras_reference.py.
+// surroundings: first_face, last_face; corners (x, y [NDC], depth) and shades; `flat`; size, reach, clip, min_area.
+// Names and formulas are those of _softras_reference.py.
 
 struct Face {
     float x[3], y[3], inverse_depth[3];
@@ -126,7 +126,9 @@ auto find_eight = [&](int first, int last, bool grown, EightFaces& eight) {
     }
     store(eight.inverse_area, wide ? ONE / area : ZERO);
     store(eight.nearest, nearest);
-    auto store_whole = [&](int* to, Lanes place) { *(UnalignedInts*)to = __builtin_convertvector(drawn ? place : ZERO, Mask); };
+    auto store_whole = [&](int* to, Lanes place) {
+        *(UnalignedInts*)to = __builtin_convertvector(drawn ? place : ZERO, Mask);
+    };
     store_whole(eight.first_row, top);
     store_whole(eight.last_row, bottom);
     store_whole(eight.first_column, left);
@@ -198,8 +200,9 @@ auto at_centres = [&](const float* values, const Located& at) {
     return at.weight[0] * values[0] + at.weight[1] * values[1] + at.weight[2] * values[2];
 };
 auto at_points = [&](const float* values, const Located& at) {
+    const Lanes rest = ONE - at.along;
     Lanes on_edge[3];
-    for (int i = 0; i < 3; i++) on_edge[i] = values[i] + at.along * (values[(i + 1) % 3] - values[i]);
+    for (int i = 0; i < 3; i++) on_edge[i] = rest * values[i] + at.along * values[(i + 1) % 3];
     return at.covers ? at_centres(values, at) : of_nearest(at, on_edge);
 };
 auto shade_at_points = [&](const Face& face, const Located& at, Lanes depth) {

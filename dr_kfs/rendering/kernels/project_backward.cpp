@@ -5,8 +5,8 @@
 
 const int cameras = rotation.shape[0], known = vertices.shape[0];
 for_rows([&](int first, int count) {
-    const Three given = load_rows((const float*)vertices.data + 3 * (long)first, count), p = brought_near(given);
-    const Mask near = is_near(given);
+    const Three vertex = load_rows((const float*)vertices.data + 3 * (long)first, count), p = or_origin(vertex);
+    const Mask near = is_near(vertex);
     Three total = {ZERO, ZERO, ZERO};
     for (int camera = 0; camera < cameras; camera++) {
         const Three g = load_rows((const float*)grad_corners.data + 3 * ((long)camera * (known + 1) + first), count);

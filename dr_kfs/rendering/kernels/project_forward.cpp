@@ -6,7 +6,7 @@
 const int cameras = rotation.shape[0], known = vertices.shape[0];
 for_rows([&](int first, int count) {
     const int given = first + count <= known ? count : known - first;
-    const Three p = brought_near(load_rows((const float*)vertices.data + 3 * (long)first, given));
+    const Three p = or_origin(load_rows((const float*)vertices.data + 3 * (long)first, given));
     for (int camera = 0; camera < cameras; camera++) {
         const Three seen = in_camera(camera, p);
         const Lanes scale = scale_at(seen.z);

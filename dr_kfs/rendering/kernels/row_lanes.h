@@ -1,6 +1,6 @@
 // Rows of three numbers, x, y, z, eight at a time: what the kernels share that project vertices and shade faces.
 //
-// Stands below lanes.h; reads from its surroundings: vertices (N, 3), first_row, last_row (of the task), farthest.
+// Stands below lanes.h; reads from its surroundings: first_row, last_row (of the task), farthest.
 // Names and formulas are those of _projection_warp.py.
 
 struct Three { Lanes x, y, z; };
@@ -58,7 +58,7 @@ auto is_near = [&](const Three& p) {
     return within(p.x) & within(p.y) & within(p.z);
 };
 // The origin in place of what is too far.
-auto brought_near = [&](const Three& p) {
+auto or_origin = [&](const Three& p) {
     const Mask near = is_near(p);
     return Three{near ? p.x : ZERO, near ? p.y : ZERO, near ? p.z : ZERO};
 };

@@ -9,10 +9,11 @@ for_rows([&](int first, int count) {
     const LitFaces lit = lit_faces(first, count);
     Lanes total = ZERO;
     for (int camera = 0; camera < cameras; camera++) {
-        const Lanes side = facing(lit, camera), g = load_some((const float*)grad_shades.data + camera * all_faces + first, count);
+        const Lanes side = facing(lit, camera);
+        const Lanes g = load_some((const float*)grad_shades.data + camera * all_faces + first, count);
         total += side * lit.cosine >= ZERO ? side * g : ZERO;
     }
     const Lanes bent = lit.length >= (Lanes)(tiny) ? lit.cosine : ZERO;
-    const Lanes scale = lit.exists ? diffuse * total / larger(lit.length, (Lanes)(tiny)) : ZERO;
+    const Lanes scale = diffuse * total / larger(lit.length, (Lanes)(tiny));
     store_rows((float*)grad_normals.data + 3 * (long)first, count, scaled(minus(light, scaled(lit.unit, bent)), scale));
 });

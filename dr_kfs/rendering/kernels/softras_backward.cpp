@@ -100,7 +100,8 @@ for_faces(false, was_seen_and_covers, [&](int r, const Face& face) {
         met = true;
         const Lanes behind = (depth - load_patch(base_depth + pixel)) * inverse_gamma;
         const Lanes g_z = counts ? g_base * exponential(nearness) * (ONE - behind) : ZERO;
-        const Linear gradient = through_depth(depth, ZERO, g_z, ZERO);
+        // Beside the face, 1 / z goes on to 0 and beyond.
+        const Linear gradient = through_depth(counts ? depth : ONE, ZERO, g_z, ZERO);
         through_values(gradient, at.weight);
         through_inside(face, counts, gradient);
     });

@@ -53,12 +53,12 @@ for (long i = 0; i < pixels; i++) {
 
 // The farthest base of every 16 x 16 pixels that start at a multiple of 8. The image, not yet made, has room for it.
 const int blocks = (size + 7) / 8;
-float* const farthest = (float*)image.data + (long)view * size * size;
+float* const farthest_base = (float*)image.data + (long)view * size * size;
 for (int row = 0; row < size; row++)
     for (int block = 0; block < blocks; block++) {
-        const long pixel = (long)row * pitch + 8 * block;  // the last eight may end in the next row: farther, if anything
+        const long pixel = (long)row * pitch + 8 * block;  // the last eight may end in the next row
         const Lanes depth = load(log_sum + pixel) < (Lanes)(NO_BASE) ? load(base_depth + pixel) : (Lanes)(NO_BASE);
-        float& of_eight = farthest[row / 8 * blocks + block];
+        float& of_eight = farthest_base[row / 8 * blocks + block];
         const float here = __builtin_reduce_max(depth);
         of_eight = row % 8 == 0 || here > of_eight ? here : of_eight;
     }
@@ -66,11 +66,12 @@ for (int block = 0; block < blocks * blocks; block++) {
     const int right = block % blocks < blocks - 1, below = block / blocks < blocks - 1 ? blocks : 0;
     const int others[3] = {block + right, block + below, block + below + right};
     for (int i = 0; i < 3; i++)
-        if (farthest[others[i]] > farthest[block]) farthest[block] = farthest[others[i]];
+        if (farthest_base[others[i]] > farthest_base[block]) farthest_base[block] = farthest_base[others[i]];
 }
 auto hidden_everywhere = [&](const Face& face) {
     if (face.last_row - face.first_row > 8 || face.last_column - face.first_column > 8) return false;
-    return (face.nearest - farthest[face.first_row / 8 * blocks + face.first_column / 8]) * inverse_gamma >= HIDDEN;
+    const float base = farthest_base[face.first_row / 8 * blocks + face.first_column / 8];
+    return (face.nearest - base) * inverse_gamma >= HIDDEN;
 };
 
 // Layer and occluders.

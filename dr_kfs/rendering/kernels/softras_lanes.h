@@ -4,7 +4,8 @@
 
 const float HIDDEN = 40.0f;  // in units of gamma: exp(-40) is nothing beside 1, and denormals are slow
 const float NO_BASE = 1e30f;
-const int SEEN = 1, COVERS = 2;  // in `seen`: some pixel sees the face; it covers a centre, not hidden by those before it
+// In `seen`: some pixel sees the face; it covers a centre in a patch that those before it do not hide, or is near one.
+const int SEEN = 1, COVERS = 2;
 
 const int pitch = size + 4;                           // floats per row of `kept`; a patch may end beyond the image,
 const long pixels = (long)(size + 1) * pitch;         // by three columns and a row
