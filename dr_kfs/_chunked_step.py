@@ -6,6 +6,7 @@ detected), then *judged* (described, matched) in smaller parts, because descript
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from dr_kfs._constants import may_be_kept
 from dr_kfs._image_stages import DescribedViews, ImageStages, Look, SeenViews, tensors_with_gradient
-from dr_kfs._recorded_stages import RecordedStages
+from dr_kfs._recorded_stages import BusyError, RecordedStages, saved_as_it_is
 from dr_kfs._sides import Side, side_items, side_tensors, with_side_tensors
 from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan
@@ -74,8 +76,15 @@ class ChunkedStep:
 
     def _add_gradients(self, ours: Side, theirs: Side, leaves: list[tuple[Tensor, Tensor]]) -> Float[Tensor, " B"]:
         """The values of some shapes; the gradient of each leaf is added to the tensor beside it."""
-        if self.recorded is not None and self._can_be_recorded(ours, theirs):
-            return self._add_recorded(self.recorded, ours, theirs, leaves)
+        if self.recorded is None:
+            return self._add_part_by_part(ours, theirs, leaves)
+        with saved_as_it_is():  # recorded or not, a checkpoint around this step finds the same when it runs it again
+            if self._can_be_recorded(ours, theirs):
+                with contextlib.suppress(BusyError):
+                    return self._add_recorded(self.recorded, ours, theirs, leaves)
+            return self._add_part_by_part(ours, theirs, leaves)
+
+    def _add_part_by_part(self, ours: Side, theirs: Side, leaves: list[tuple[Tensor, Tensor]]) -> Float[Tensor, " B"]:
         values: list[Tensor] = []
         with torch.enable_grad():
             for seen in self.seen(ours, theirs):
@@ -92,14 +101,18 @@ class ChunkedStep:
         return torch.stack(values).sum(0)
 
     def _can_be_recorded(self, ours: Side, theirs: Side) -> bool:
-        """Whether one side is rendered with gradient, the other is a constant, and all views are one chunk."""
+        """Whether one side is rendered with gradient, the other is a constant, and all views are one chunk.
+
+        Under a mode that sees all operations nothing is kept, and what must be made anew cannot be recorded.
+        """
         ends = not any(tensor.requires_grad for tensor in side_tensors(theirs))
-        return ends and not isinstance(ours, ShapeCode) and self.plan.described >= len(self.views)
+        one_chunk = self.plan.described >= len(self.views)
+        return ends and one_chunk and not isinstance(ours, ShapeCode) and may_be_kept()
 
     def _add_recorded(
         self, recorded: RecordedStages, ours: Side, theirs: Side, leaves: list[tuple[Tensor, Tensor]]
     ) -> Float[Tensor, " B"]:
-        """`_add_gradients` with all that follows the renderer replayed."""
+        """The same with all that follows the renderer replayed."""
         with torch.no_grad():
             reference = self.stages.describe(self.see(theirs, self.views))
         with torch.enable_grad():

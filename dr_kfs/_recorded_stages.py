@@ -7,11 +7,12 @@ patches, describes that many, lit ones first, matches them and goes back to the 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import torch
@@ -38,7 +39,35 @@ Replay: TypeAlias = Callable[[], Any]
 Recorder: TypeAlias = Callable[[Replay], Replay]
 """Takes work on fixed tensors; returns what does it again, on what these hold then, and gives the results."""
 
-_one_recording = threading.Lock()  # torch records one graph of a process at a time
+_one_recording = threading.Lock()  # torch records one graph of a process at a time; so it is with its anomaly mode
+
+
+class BusyError(Exception):
+    """Another thread is at it, and may be waiting for this one."""
+
+
+@contextlib.contextmanager
+def _held(lock: threading.Lock) -> Iterator[None]:
+    """Hold a lock.
+
+    In a backward (a checkpoint, which runs the loss again there) it is not waited for: autograd has one thread for a
+    GPU, and who holds the lock may wait for that.
+
+    Raises:
+        BusyError: somebody else holds it, and this is a backward.
+    """
+    if not lock.acquire(blocking=torch._C._current_graph_task_id() == -1):
+        raise BusyError
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def saved_as_it_is() -> contextlib.AbstractContextManager[Any]:
+    """Hide from the user's hooks, such as a checkpoint's, what operations save for a backward in here."""
+    # Detached: an operation whose result was handed back to it would hold itself, and never be freed.
+    return torch.autograd.graph.saved_tensors_hooks(torch.Tensor.detach, lambda saved: saved)
 
 
 class RecordedStages:
@@ -74,19 +103,20 @@ class RecordedStages:
 
         Raises:
             ValueError: stages that cannot be recorded.
+            BusyError: another thread uses the recordings, and this one is in a backward: do without them.
         """
         check_recordable(stages)
         key = (*_which(stages), *_sizes(images, reference), *_switches(images.device))
-        with self._lock, torch.no_grad():
+        with _held(self._lock), torch.no_grad():
             recording = self._recordings.pop(key, None)
             if recording is None or not recording.is_current():
-                recording = None  # its memory is free before the next one takes some
+                recording = None  # memory is free before the next one takes some
+                while len(self._recordings) >= KEPT:
+                    self._recordings.popitem(last=False)
                 recorder = (graph_recorder if self._recorder is None else self._recorder)(images.device)
                 recording = _Recording(stages, images, reference, recorder)
             found = recording.replay(stages, images, reference)
             self._recordings[key] = recording  # now that it has run
-            while len(self._recordings) > KEPT:
-                self._recordings.popitem(last=False)
         return found
 
     def __getstate__(self) -> dict[str, object]:
@@ -130,7 +160,7 @@ class _Recording:
         self._reference.weights.copy_(reference.weights)
         say = stages.precision_weight, stages.recall_weight
         if say != self._say:
-            self._says.copy_(torch.tensor(say))
+            self._says.copy_(torch.tensor(say, dtype=self._says.dtype))
             self._say = say
         self._found = self._detection()
         many = min(self._patches, max(1, -(-int(self._found[-1]) // self._step)) * self._step)
@@ -141,9 +171,13 @@ class _Recording:
 
     def _recorded(self, work: Replay) -> Replay:
         """Record work as it is by itself, whatever the user's modes around this step are."""
-        plain = torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x)  # not those of a checkpoint
-        quiet = torch.autograd.set_detect_anomaly(False)  # which would read values
-        with noting_what_is_kept() as kept, torch.enable_grad(), no_autocast(self._images), plain, quiet:
+        with contextlib.ExitStack() as modes:
+            modes.enter_context(_held(_one_recording))
+            kept = modes.enter_context(noting_what_is_kept())
+            modes.enter_context(torch.enable_grad())
+            modes.enter_context(no_autocast(self._images))
+            modes.enter_context(saved_as_it_is())
+            modes.enter_context(torch.autograd.set_detect_anomaly(False))  # which would read values
             replay = self._recorder(work)
         self._constants += kept
         return replay
@@ -178,6 +212,8 @@ def _why_not_recordable(stages: ImageStages) -> str | None:
             return f"its {name} is of type {type(stage).__name__}, not a {known.__name__}"
         if "forward" in vars(stage) or any(getattr(stage, hooks) for hooks in _HOOKS):
             return f"its {name} has hooks"
+        if stage._compiled_call_impl is not None:
+            return f"its {name} is compiled"
     for name in ("precision_weight", "recall_weight"):
         if isinstance(getattr(stages, name), Tensor):
             return f"its {name} is a tensor, not a number"
@@ -197,7 +233,7 @@ def graph_recorder(device: torch.device) -> Recorder:
             work()  # once as it is: constants are made, kernels compiled and algorithms chosen
             graph = torch.cuda.CUDAGraph()
             # Other threads, such as loaders of data, may go on allocating memory.
-            with _one_recording, torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
                 results = work()
         torch.cuda.current_stream(device).wait_stream(stream)
 

@@ -1,7 +1,11 @@
 """The whole loss on a CUDA device: the values of a CPU, whatever the chunks, in memory that does not grow."""
 
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from dr_kfs import DRKFSLoss, HardNetDescriptor, Meshes, SoftRenderer, VoxelGrid, icosphere, soft_surface
 from dr_kfs.datasets import generate
@@ -193,3 +197,62 @@ def test_recorded_steps_train(recorded: DRKFSLoss) -> None:
             optimizer.step()
         losses.append(loss.item())
     assert losses[1] == pytest.approx(losses[0], rel=2e-2)
+
+
+def test_recordings_give_their_memory_back(pairs: tuple[Meshes, Meshes]) -> None:
+    predicted, target = (side.to("cuda") for side in pairs)
+    loss_fn = DRKFSLoss(cuda_graphs=True).cuda()
+    code = loss_fn.encode(target)
+    held = []
+    for _ in range(3):
+        for items in ([0], [0, 1], [1, 2, 0]):  # more sizes than are kept
+            value_and_gradient(loss_fn, predicted[items], code[items])
+        loss_fn._recorded.clear()
+        gc.collect()
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        held.append(torch.cuda.memory_allocated())
+    assert max(held[1:]) <= held[0] + 2**20
+
+
+def test_recorded_steps_under_a_checkpoint_while_anomalies_are_looked_for(pairs: tuple[Meshes, Meshes]) -> None:
+    """Neither is recorded at the first step; the recorder's own graph is no part of the user's."""
+    predicted, target = (side.to("cuda") for side in pairs)
+    plain, loss_fn = DRKFSLoss().cuda(), DRKFSLoss(cuda_graphs=True).cuda()
+    _, gradient = value_and_gradient(plain, predicted, target)
+    with torch.autograd.set_detect_anomaly(True):
+        for _ in range(2):
+            vertices = predicted.vertices.clone().requires_grad_()
+            value = checkpoint(lambda x: loss_fn(predicted.with_vertices(x), target), vertices, use_reentrant=False)
+            (its_gradient,) = torch.autograd.grad(value * len(predicted), vertices)
+            assert (its_gradient.cpu() - gradient).norm() <= 5e-3 * gradient.norm()
+
+
+def test_recorded_steps_with_a_schedule_of_weights(pairs: tuple[Meshes, Meshes]) -> None:
+    predicted, target = (side.to("cuda") for side in pairs)
+    plain, loss_fn = DRKFSLoss().cuda(), DRKFSLoss(cuda_graphs=True).cuda()
+    for weight in (1.0, 3.0, 0.25):
+        for each in (plain, loss_fn):
+            each.recall_weight = weight
+        value, gradient = value_and_gradient(plain, predicted, target)
+        other, its_gradient = value_and_gradient(loss_fn, predicted, target)
+        torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
+        assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
+
+
+def test_recorded_steps_of_several_threads(pairs: tuple[Meshes, Meshes], recorded: DRKFSLoss) -> None:
+    """One loss in two of them, and a third that records another one meanwhile."""
+    predicted, target = (side.to("cuda") for side in pairs)
+    plain, another = DRKFSLoss().cuda(), DRKFSLoss(cuda_graphs=True).cuda()
+    expected = [value_and_gradient(plain, predicted[[item]], target[[item]]) for item in range(3)]
+    torch.cuda.synchronize()
+    with ThreadPoolExecutor(3) as threads:
+        loss_of_item = dict(enumerate((recorded, recorded, another)))
+        found = list(
+            threads.map(
+                lambda item: value_and_gradient(loss_of_item[item], predicted[[item]], target[[item]]), range(3)
+            )
+        )
+    for (value, gradient), (other, its_gradient) in zip(expected, found, strict=True):
+        torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
+        assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 import torch
 from tape import TapeRecorder
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 
 from dr_kfs import DRKFSLoss, GHHDetector, Meshes, SoftRenderer, _recorded_stages, icosphere
 from dr_kfs._recorded_stages import KEPT, RecordedStages
@@ -95,6 +98,32 @@ def test_few_sizes_are_kept(shapes: Meshes) -> None:
         vertices = shapes[0].vertices.clone().requires_grad_()
         loss_fn(shapes[0].with_vertices(vertices), code, views=list(range(count)))
     assert len(loss_fn._recorded._recordings) == KEPT
+
+
+def test_room_is_made_before_another_size_is_recorded(shapes: Meshes, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, alive = TapeRecorder(), []
+    loss_fn = loss_of(recorder, views=4)
+    record = recorder._record
+    monkeypatch.setattr(
+        recorder, "_record", lambda work: alive.append(len(loss_fn._recorded._recordings)) or record(work)
+    )
+    code = loss_fn.encode(icosphere(2))
+    for count in (1, 2, 3, 4):
+        loss_fn(shapes[0].with_vertices(shapes[0].vertices.clone().requires_grad_()), code, views=list(range(count)))
+    assert max(alive) == KEPT - 1  # beside the one that is being recorded
+
+
+def test_what_is_let_go_of_is_freed(shapes: Meshes) -> None:
+    """No operation keeps its own result, through which it would hold itself, and all before it, for good."""
+    loss_fn = loss_of(TapeRecorder())
+    value_and_gradient(loss_fn, shapes[0], icosphere(2))
+    (recording,) = loss_fn._recorded._recordings.values()
+    images, replays = weakref.ref(recording._images), weakref.ref(recording._detection)
+    del recording
+    loss_fn._recorded.clear()
+    gc.collect()
+    assert images() is None
+    assert replays() is None
 
 
 def test_the_size_that_was_used_last_is_kept(shapes: Meshes) -> None:
@@ -243,6 +272,32 @@ def test_modes_of_the_user_are_not_recorded(shapes: Meshes) -> None:
         assert (gradient - expected).norm() < 1e-4 * expected.norm()
 
 
+@pytest.mark.parametrize("lock", ["of this loss", "of all"])
+def test_a_backward_waits_for_nobody(shapes: Meshes, lock: str) -> None:
+    """Who holds the lock may wait for the thread that a checkpoint runs the loss in: it goes on without recordings."""
+    plain, recorder = loss_of(), TapeRecorder()
+    loss_fn = loss_of(recorder)
+    code, vertices = plain.encode(icosphere(2)), shapes[0].vertices.clone().requires_grad_()
+    value = checkpoint(lambda x: loss_fn(shapes[0].with_vertices(x), code), vertices, use_reentrant=False)
+    if lock == "of all":
+        loss_fn._recorded.clear()  # it would have to record again
+    with loss_fn._recorded._lock if lock == "of this loss" else _recorded_stages._one_recording:
+        (gradient,) = torch.autograd.grad(value, vertices)
+    _, expected = value_and_gradient(plain, shapes[0], code)
+    assert (gradient - expected).norm() < 1e-4 * expected.norm()
+    assert recorder.recorded == 2
+
+
+def test_nothing_is_recorded_under_a_mode_that_sees_all_operations(shapes: Meshes) -> None:
+    plain, recorder = loss_of(), TapeRecorder()
+    loss_fn = loss_of(recorder)
+    code = plain.encode(icosphere(2))
+    with FlopCounterMode(display=False):
+        value, _ = value_and_gradient(loss_fn, shapes[0], code)
+    assert recorder.recorded == 0
+    assert torch.equal(value, value_and_gradient(plain, shapes[0], code)[0])
+
+
 def test_a_failed_step_leaves_nothing_behind(shapes: Meshes) -> None:
     recorder, plain = TapeRecorder(), loss_of(normalize="each")
     loss_fn = loss_of(recorder, normalize="each")
@@ -339,6 +394,15 @@ def test_hooks_are_refused(shapes: Meshes, stage: str) -> None:
         value_and_gradient(loss_fn, shapes[0], code)
     handle.remove()
     value_and_gradient(loss_fn, shapes[0], code)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # within torch
+def test_a_compiled_stage_is_refused(shapes: Meshes) -> None:
+    loss_fn = loss_of(TapeRecorder())
+    code = loss_fn.encode(icosphere(2))
+    loss_fn.matcher.compile()
+    with pytest.raises(ValueError, match="its matcher is compiled"):
+        value_and_gradient(loss_fn, shapes[0], code)
 
 
 def test_needs_a_gpu(shapes: Meshes) -> None:
