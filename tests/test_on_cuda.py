@@ -30,6 +30,13 @@ def value_and_gradient(loss_fn: DRKFSLoss, predicted: Meshes, target: object) ->
     return values.detach().cpu(), gradient.cpu()
 
 
+def assert_same_step(found: tuple[torch.Tensor, torch.Tensor], expected: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """A recorded step and one that is not."""
+    (other, its_gradient), (value, gradient) = found, expected
+    torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
+    assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
+
+
 def test_equals_the_cpu(pairs: tuple[Meshes, Meshes]) -> None:
     value, gradient = value_and_gradient(DRKFSLoss(), *pairs)
     loss_fn = DRKFSLoss().cuda()
@@ -132,11 +139,9 @@ def test_recorded_steps_equal_others(pairs: tuple[Meshes, Meshes], recorded: DRK
     plain = DRKFSLoss().cuda()
     code = plain.encode(target)
     for items in ([0, 1, 2], [2, 0, 1], [0], [1], [1, 1, 0], [2]):
-        value, gradient = value_and_gradient(plain, predicted[items], code[items])
+        expected = value_and_gradient(plain, predicted[items], code[items])
         for _ in range(2):
-            other, its_gradient = value_and_gradient(recorded, predicted[items], code[items])
-            torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
-            assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
+            assert_same_step(value_and_gradient(recorded, predicted[items], code[items]), expected)
 
 
 def test_recorded_steps_with_few_and_many_lit_patches(recorded: DRKFSLoss) -> None:
@@ -147,10 +152,7 @@ def test_recorded_steps_with_few_and_many_lit_patches(recorded: DRKFSLoss) -> No
     code = plain.encode(ball.with_vertices(0.3 * ball.vertices))
     for size in (0.5, 0.1, 0.3, 0.02, 0.5, 0.1):
         shape = ball.with_vertices(size * ball.vertices)
-        value, gradient = value_and_gradient(plain, shape, code)
-        other, its_gradient = value_and_gradient(loss_fn, shape, code)
-        torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
-        assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
+        assert_same_step(value_and_gradient(loss_fn, shape, code), value_and_gradient(plain, shape, code))
 
 
 def test_recorded_steps_outlive_the_caches_that_they_read(pairs: tuple[Meshes, Meshes], recorded: DRKFSLoss) -> None:
@@ -234,25 +236,18 @@ def test_recorded_steps_with_a_schedule_of_weights(pairs: tuple[Meshes, Meshes])
     for weight in (1.0, 3.0, 0.25):
         for each in (plain, loss_fn):
             each.recall_weight = weight
-        value, gradient = value_and_gradient(plain, predicted, target)
-        other, its_gradient = value_and_gradient(loss_fn, predicted, target)
-        torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
-        assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
+        expected = value_and_gradient(plain, predicted, target)
+        assert_same_step(value_and_gradient(loss_fn, predicted, target), expected)
 
 
 def test_recorded_steps_of_several_threads(pairs: tuple[Meshes, Meshes], recorded: DRKFSLoss) -> None:
     """One loss in two of them, and a third that records another one meanwhile."""
     predicted, target = (side.to("cuda") for side in pairs)
     plain, another = DRKFSLoss().cuda(), DRKFSLoss(cuda_graphs=True).cuda()
-    expected = [value_and_gradient(plain, predicted[[item]], target[[item]]) for item in range(3)]
+    ours, theirs = ([side[[item]] for item in range(3)] for side in (predicted, target))
+    expected = list(map(value_and_gradient, [plain] * 3, ours, theirs))
     torch.cuda.synchronize()
     with ThreadPoolExecutor(3) as threads:
-        loss_of_item = dict(enumerate((recorded, recorded, another)))
-        found = list(
-            threads.map(
-                lambda item: value_and_gradient(loss_of_item[item], predicted[[item]], target[[item]]), range(3)
-            )
-        )
-    for (value, gradient), (other, its_gradient) in zip(expected, found, strict=True):
-        torch.testing.assert_close(other, value, rtol=1e-4, atol=1e-7)
-        assert (its_gradient - gradient).norm() <= 5e-3 * gradient.norm()
+        found = list(threads.map(value_and_gradient, [recorded, recorded, another], ours, theirs))
+    for step, its_expected in zip(found, expected, strict=True):
+        assert_same_step(step, its_expected)
