@@ -56,7 +56,7 @@ class DescribedViews:
         return self
 
 
-Look: TypeAlias = "SeenViews | DescribedViews"
+Look: TypeAlias = SeenViews | DescribedViews
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.descriptors.precision import Precision
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.keypoints import GHHDetector
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 from dr_kfs.matching import LocalizedMatcher
 from dr_kfs.presets import Preset, find_preset, preset_name
 from dr_kfs.rendering import SoftRenderer
@@ -118,8 +118,7 @@ class DRKFSLoss(nn.Module):
         super().__init__()
         if normalize not in ("target", "each", "none"):
             raise ValueError(f'normalize must be "target", "each" or "none", got {normalize!r}.')
-        if reduction not in ("none", "mean", "sum"):
-            raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}.')
+        check_reduction(reduction)
         if view_chunk is not None and view_chunk < 1:
             raise ValueError(f"view_chunk must be at least 1, got {view_chunk}.")
         # Any: an injected stage is whatever module keeps the contract above.
@@ -272,7 +271,7 @@ class DRKFSLoss(nn.Module):
         """The preset that has these settings, or "custom"."""
         return preset_name({**self._settings(), "detach_weights": self.detach_weights}, self.scales)
 
-    # -- the five stages -----------------------------------------------------------------------------------------
+    # -- the stages ----------------------------------------------------------------------------------------------
 
     def _render(self, side: Side, views: list[int]) -> Float[Tensor, "B V H W"] | DescribedViews:
         """Some views of a side; those of a code are described already."""
@@ -378,16 +377,21 @@ def drkfs_distance(
     predicted: Shape,
     target: Shape,
     *,
-    normalize: Normalization = "target",
-    reduction: Reduction = "mean",
+    normalize: Normalization | None = None,
+    reduction: Reduction | None = None,
     loss: DRKFSLoss | None = None,
 ) -> Float[Tensor, ""] | Float[Tensor, " B"]:
-    """DR-KFS with the default stages (or those of `loss`); see `DRKFSLoss` for the formula and the arguments.
+    """DR-KFS with the default stages, or those of `loss`; see `DRKFSLoss` for formula, shapes, arguments and errors.
 
     >>> values = drkfs_distance(predicted, target, reduction="none")      # (B,)
+
+    `normalize` is `"target"` and `reduction` `"mean"` by default, or what `loss` has; it is a ValueError to give
+    `normalize` beside a `loss`.
     """
+    if loss is not None and normalize is not None:
+        raise ValueError("A loss has its own normalize: set it there, DRKFSLoss(normalize=...), or leave loss out.")
     if loss is None:
         if not isinstance(predicted, ShapeCode):
             predicted = as_surface(predicted)  # once: it may take a marching cubes
-        loss = _default_loss(normalize, device_of(predicted))
+        loss = _default_loss("target" if normalize is None else normalize, device_of(predicted))
     return loss(predicted, target, reduction=reduction)

@@ -41,7 +41,8 @@ class FitSettings:
     """Views per step at the finest resolution, drawn at random; more, in proportion to the pixels, at coarser ones.
     The objective is scaled to the whole rig."""
     learning_rate: float = 1.5e-2
-    """Largest motion of a vertex per step, at the start [target diagonals]; falls to a tenth by the end (cosine)."""
+    """About the largest motion of a coordinate per step, at the start [target diagonals]; falls to a tenth by the end
+    (cosine)."""
     smoothing: float = 2.0
     """How far a vertex drags its neighbours along, see `LargeSteps`."""
     laplacian: float = 10.0

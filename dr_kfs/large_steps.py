@@ -11,7 +11,7 @@ from dr_kfs.losses._mesh_topology import edges_of
 
 
 class LargeSteps:
-    """Descent in the space of smooth motions: `v <- v - rate * m / max_i |s_i|`, `g' = (I + smoothing L)^-2 g`.
+    """Descent in the space of smooth motions: `v <- v - rate * m / sqrt(max_i s_i)`, `g' = (I + smoothing L)^-2 g`.
 
     Image gradients are sparse and rough: they sit at outlines, and following them crumples the mesh. L is the
     combinatorial Laplacian (degree minus adjacency), so `g'` moves neighbourhoods together. m is the running mean of
@@ -52,7 +52,10 @@ class LargeSteps:
         return torch.from_numpy(self._factorized.solve(self._factorized.solve(values))).to(gradient)
 
     def step(self, vertices: Float[Tensor, "N 3"], gradient: Float[Tensor, "N 3"], *, rate: float) -> None:
-        """Move `vertices` in place; `rate` is the largest motion of a coordinate [units of the vertices]."""
+        """Move `vertices` in place, the fastest coordinate by about `rate` [units of the vertices].
+
+        By no more in the first step; later by more than that while gradients grow, and by less while they turn.
+        """
         first, second = self.betas
         smooth = self.smoothed(gradient)
         self.state["mean"].lerp_(smooth, 1.0 - first)

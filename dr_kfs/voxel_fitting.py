@@ -73,9 +73,9 @@ class VoxelFitSettings:
     drkfs_every: int = 8
     """DR-KFS is taken once in so many steps, of the first view drawn; not in exploring steps."""
     learning_rate: float = 0.15
-    """Largest change of a probability per step, at the start [1]; falls to a hundredth by the end (cosine)."""
+    """About the largest change of a probability per step, at the start; falls to a hundredth by the end (cosine)."""
     exploring_rate: float = 0.25
-    """Largest change of a probability in an exploring step."""
+    """Largest change of a probability by the gradient in an exploring step; haze that none asks for fades besides."""
     explored: int = 1000
     """Samples whose triangles are all drawn in an exploring step, `soft_surface(explore=...)`: drawn at random, more
     where all views that see them are wrong."""

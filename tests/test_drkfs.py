@@ -235,6 +235,14 @@ class TestGradient:
             once = drkfs_distance(icosphere(0), icosphere(1), normalize="each")
         assert torch.equal(drkfs_distance(icosphere(0), icosphere(1), normalize="each"), once)
 
+    def test_the_function_does_what_its_loss_does(self, loss_fn, chair):
+        stages = {"renderer": loss_fn.renderer, "descriptor": loss_fn.descriptor}
+        each = DRKFSLoss(**stages, normalize="each", reduction="none")
+        both = Meshes.cat([icosphere(1), icosphere(0)])
+        assert torch.equal(drkfs_distance(both, chair.to_meshes(), loss=each), each(both, chair.to_meshes()))
+        with pytest.raises(ValueError, match="A loss has its own normalize"):
+            drkfs_distance(both, chair.to_meshes(), loss=each, normalize="target")
+
     def test_an_injected_stage_with_parameters_gets_its_gradient(self, loss_fn, chair):
         class Scaled(torch.nn.Module):
             def __init__(self):

@@ -20,9 +20,9 @@ from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, __version__, hemisphere_rig
 from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.weights import available_weights, weights_entry, weights_fingerprint
 
-LIBRARIES = ("torch", "warp-lang", "kornia", "trimesh", "numpy")
-"""What values depend on."""
-EXTRAS = {"visual": ("kornia-moons", "matplotlib"), "backbones": ("timm",)}
+LIBRARIES = ("torch", "warp-lang", "kornia", "trimesh", "numpy", "scipy")
+"""Whose versions a report of a fault needs."""
+EXTRAS = {"visual": ("kornia-moons", "matplotlib"), "backbones": ("timm",), "emd": ("geomloss",)}
 MODULES = {"kornia-moons": "kornia_moons"}
 """Where a module is named otherwise than its distribution."""
 SELF_TEST_VIEWS = (1, 9, 24)

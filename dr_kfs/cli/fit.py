@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dr_kfs import FitSettings, MeshFit, icosphere, save_mesh
-from dr_kfs.cli.stages import MESH_SUFFIXES, SHAPE_HELP, Device, build_loss, check_suffix, load_shape, pick_device
+from dr_kfs.cli.stages import SHAPE_HELP, Device, build_loss, check_suffix, load_shape, pick_device
+from dr_kfs.geometry.io import WRITABLE_SUFFIXES
 from dr_kfs.report import distance_table, fit_sheet, save_image, weights_text
 
 SAVE_EVERY = 25
@@ -57,7 +58,7 @@ def fit_command(
 
     The fit is saved every 25 steps and on Ctrl-C; --resume continues it to the result that it would have had.
     """
-    check_suffix(output, MESH_SUFFIXES)
+    check_suffix(output, WRITABLE_SUFFIXES)
     if output.exists() and output.samefile(target):
         raise ValueError(f"{output} is the target itself: write the fitted mesh to another file.")
     checkpoint = output.with_suffix(".fit.safetensors") if checkpoint is None else checkpoint

@@ -10,17 +10,9 @@ import typer
 from rich.console import Console
 
 from dr_kfs import GHHDetector, SoftRenderer, normalize
-from dr_kfs.cli.stages import (
-    IMAGE_SUFFIXES,
-    SHAPE_HELP,
-    Detector,
-    Device,
-    Shading,
-    check_suffix,
-    load_shape,
-    pick_device,
-)
+from dr_kfs.cli.stages import SHAPE_HELP, Detector, Device, Shading, check_suffix, load_shape, pick_device
 from dr_kfs.report import render_sheet, save_image
+from dr_kfs.report.sheets import IMAGE_SUFFIXES
 
 
 def render_command(

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import torch
 import typer
 
 from dr_kfs import DRKFSLoss, GHHDetector, Meshes, load_shapes
-from dr_kfs.presets import find_preset
+from dr_kfs.presets import Preset
 
 SHAPE_HELP = "Shape file (obj, off, ply, stl, glb, gltf; voxels: binvox, npy, npz, mat)."
 """What `load_shapes` reads."""
-MESH_SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
-"""Formats that `save_mesh` writes."""
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
-"""Formats that `save_image` writes."""
 
 
 class Normalize(str, enum.Enum):
@@ -99,19 +95,14 @@ def build_loss(
     Raises:
         ValueError: an unknown preset, or one together with weights of one's own.
     """
-    if preset is not None and not detector is descriptor is None:
-        raise ValueError("A preset names all weights: leave out --detector and --descriptor, or --preset.")
-    chosen = None if preset is None else find_preset(preset)
-    if chosen is not None:
-        descriptor = chosen.descriptor
-    loss = DRKFSLoss(
-        detector=None if detector is None else GHHDetector(detector),
-        descriptor=descriptor,
-        scales=None if chosen is None else chosen.scales.factors,
-        normalize=normalize.value,
-        reduction="none",
-    )
-    return loss.to(device)
+    settings: Any = {"normalize": normalize.value, "reduction": "none"}
+    if preset is not None:
+        if detector is not None or descriptor is not None:
+            raise ValueError("A preset names all weights: leave out --detector and --descriptor, or --preset.")
+        return DRKFSLoss.from_preset(cast(Preset, preset), **settings).to(device)
+    if detector is not None:
+        settings["detector"] = GHHDetector(detector)
+    return DRKFSLoss(descriptor=descriptor, **settings).to(device)
 
 
 def check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:

@@ -22,7 +22,9 @@ from dr_kfs.geometry.meshes import Meshes
 __all__ = ["load_meshes", "save_mesh"]
 
 MESH_SUFFIXES = (".glb", ".gltf", ".obj", ".off", ".ply", ".stl")
-_WRITABLE = (".glb", ".obj", ".off", ".ply", ".stl")
+"""Formats that `load_meshes` reads."""
+WRITABLE_SUFFIXES = (".glb", ".obj", ".off", ".ply", ".stl")
+"""Formats that `save_mesh` writes."""
 
 PathLike = str | os.PathLike[str]
 
@@ -76,8 +78,8 @@ def save_mesh(meshes: Meshes, path: PathLike) -> None:
     if len(meshes) != 1:
         raise ValueError(f"{path}: expected one mesh to save, got {len(meshes)}. Pick one: meshes[0].")
     suffix = path.suffix.lower()
-    if suffix not in _WRITABLE:
-        raise ValueError(f"{path}: expected a suffix of {', '.join(_WRITABLE)}, got {suffix or 'none'}.")
+    if suffix not in WRITABLE_SUFFIXES:
+        raise ValueError(f"{path}: expected a suffix of {', '.join(WRITABLE_SUFFIXES)}, got {suffix or 'none'}.")
     if len(meshes.faces) == 0:
         raise ValueError(f"{path}: expected a mesh with faces to save, got none.")
     # Detached: a file has no gradient.

@@ -37,9 +37,9 @@ _CHUNK = 8192
 class SoftSurface:
     """Triangles of B shapes that are there with some probability each.
 
-    `SoftRenderer` draws it with the opacities, and `DRKFSLoss` and `ImageLoss` take it as the predicted shape. It is
-    no mesh for anything else: its triangles overlap, and most are probably not there. `marching_cubes` makes a mesh of
-    the same grid.
+    `SoftRenderer` draws it with the opacities, and `DRKFSLoss`, `ImageLoss`, `SilhouetteIoULoss`, `DepthLoss` and a
+    `HybridLoss` of these take it as the predicted shape. It is no mesh for anything else: its triangles overlap, and
+    most are probably not there. `marching_cubes` makes a mesh of the same grid.
     """
 
     meshes: Meshes

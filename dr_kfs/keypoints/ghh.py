@@ -33,7 +33,7 @@ def ghh_response(
 
     Args:
         images: grey images [0, 1].
-        filters: N groups of M filters of odd side K; the paper's N, M and LIFT's are 4, K is 25.
+        filters: N groups of M filters of odd side K; LIFT's N and M are 4 and K is 25, DR-KFS leaves them open.
         biases: one per filter.
         spectrum: `filter_spectrum(filters, (H, W))`, where it is at hand.
         blank: `blank_response(biases)`, where it is at hand.
@@ -157,7 +157,7 @@ class GHHDetector(FrozenBuffers):
         self._kept: dict[tuple[tuple[int, int], torch.dtype], _Prepared] = {}
 
     def forward(self, images: Float[Tensor, "*batch H W"]) -> Float[Tensor, "*batch H W"]:
-        """PoI maps in [0, 1), of the size of the images; in float32 of half-precision ones."""
+        """PoI maps in [0, 1], of the size of the images; in float32 of half-precision ones."""
         images = images.to(torch.promote_types(images.dtype, torch.float32))
         if any(buffer.requires_grad for buffer in self.buffers()):  # the operator has no gradient of weights
             return self._poi_in_pytorch(images)

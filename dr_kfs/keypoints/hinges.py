@@ -29,7 +29,7 @@ def poi_of_correlations(
     *,
     margin: int,
 ) -> Float[Tensor, "B H W"]:
-    """PoI maps [0, 1), with the gradient of the correlations, once.
+    """PoI maps [0, 1], with the gradient of the correlations, once.
 
     Args:
         correlations: with all C = N M filters, group by group, float32 or float64; those of the image's pixels begin

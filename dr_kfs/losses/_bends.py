@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dr_kfs.geometry import Meshes
-from dr_kfs.losses._mesh_topology import at_least_float32, face_pairs_of
+from dr_kfs.losses._mesh_topology import face_pairs_of, finite_vertices
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Bends:
 
 def bends_of(meshes: Meshes) -> Bends:
     """Measured from the edge and the corners opposite, so that the winding of the faces does not matter."""
-    vertices, pairs = at_least_float32(meshes), face_pairs_of(meshes)
+    vertices, pairs = finite_vertices(meshes), face_pairs_of(meshes)
     corners = vertices[torch.cat([pairs.edge, pairs.opposite], dim=1)]  # (P, 4, 3)
     arms = corners[:, 1:] - corners[:, :1]
     # In units of the longest extent, so that products neither overflow nor underflow. Detached: angles do not

@@ -45,8 +45,14 @@ def face_pairs_of(meshes: Meshes) -> FacePairs:
     return meshes.derived("face_pairs", lambda: _face_pairs(meshes))
 
 
-def at_least_float32(meshes: Meshes) -> Tensor:
-    """The packed vertices in float32, or in float64 if they are."""
+def finite_vertices(meshes: Meshes) -> Tensor:
+    """The packed vertices in float32, or in float64 if they are.
+
+    Raises:
+        ValueError: a vertex that is not finite; a graph of `torch.compile` cannot depend on values, and does not look.
+    """
+    if not torch.compiler.is_compiling():
+        meshes.check_finite()
     return meshes.vertices.to(torch.promote_types(meshes.dtype, torch.float32))
 
 

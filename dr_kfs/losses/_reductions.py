@@ -32,18 +32,23 @@ def item_mean(values: Tensor, counts: Sequence[int], valid: Tensor | None = None
     return torch.stack([torch.where(use, part, 0.0).sum() / use.sum().clamp(min=1) for part, use in pairs])
 
 
+def check_reduction(reduction: Reduction) -> None:
+    """Raise ValueError for any other reduction: a module does so when it is made, not in the first step."""
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f'reduction must be "none", "mean" or "sum", got {reduction!r}.')
+
+
 def reduce_items(values: Tensor, reduction: Reduction) -> Tensor:
     """(B,) values as they are, their mean or their sum.
 
     Raises:
         ValueError: any other reduction, or the mean of no items.
     """
+    check_reduction(reduction)
     if reduction == "none":
         return values
     if reduction == "sum":
         return values.sum()
-    if reduction != "mean":
-        raise ValueError(f'Expected a reduction of "none", "mean" or "sum", got {reduction!r}.')
     if len(values) == 0:
         raise ValueError("Expected at least one item to take the mean of, got an empty batch.")
     return values.mean()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes, SoftSurface, as_meshes, as_surface, bounding_frame, normalize
 from dr_kfs.geometry.soft_surface import normalize_surface, surface_frame
-from dr_kfs.losses._reductions import Reduction
+from dr_kfs.losses._reductions import Reduction, check_reduction
 from dr_kfs.rendering import Cameras, SoftRenderer
 from dr_kfs.rendering.cameras import check_views
 
@@ -42,6 +42,7 @@ class RenderedPairLoss(nn.Module):
         super().__init__()
         if normalize not in ("target", "each", "none"):
             raise ValueError(f'normalize must be "target", "each" or "none", got {normalize!r}.')
+        check_reduction(reduction)
         self.renderer: Any = SoftRenderer() if renderer is None else renderer
         self.normalize: Normalization = normalize
         self.reduction: Reduction = reduction

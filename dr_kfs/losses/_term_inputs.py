@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dr_kfs.geometry import Meshes, PointSets, as_meshes, as_point_sets
+from dr_kfs.geometry import Meshes, PointSets, SoftSurface, as_meshes, as_point_sets, as_surface
 from dr_kfs.losses._point_pairs import point_pair
 from dr_kfs.losses.loss_term import Takes
 from dr_kfs.shape_code import ShapeCode
@@ -26,24 +26,32 @@ class TermInputs:
         self.samples = samples
         self.seed = seed
         self.shared: Tensor
-        """Where the gradients of all terms pass: the packed vertices, or the points."""
+        """Where the gradients of all terms pass: the packed vertices, the points, or the faces' opacities."""
         if only_points:
             self._points: PointSets | None = self._sampled(predicted)
             self.shared = self._points.points
         else:
             self._points = None
-            self._meshes: Meshes = as_meshes(predicted)
-            self.shared = self._meshes.vertices
+            self._drawn = as_surface(predicted)
+            drawn = self._drawn
+            self.shared = drawn.face_opacity if isinstance(drawn, SoftSurface) else drawn.vertices
         self._surfaces: dict[int, Any] = {}
         self._pairs: dict[int, tuple[PointSets, PointSets]] = {}
 
     def of(self, takes: Takes, name: str, target: Any) -> tuple[Any, ...]:
         """What to call the term `name` with."""
         if takes == "mesh":
-            return (self._meshes,)
+            return (self._mesh(name),)
         if takes == "shapes":
-            return self._meshes, self._surface(target)
+            return self._drawn, self._surface(target)
         return self._pair(name, target)
+
+    def _mesh(self, name: str) -> Meshes:
+        if isinstance(self._drawn, SoftSurface):
+            raise TypeError(
+                f"Term {name!r} needs a mesh, and a SoftSurface is none: leave it out, or predict marching_cubes(grid)."
+            )
+        return self._drawn
 
     def _surface(self, target: Any) -> Any:
         if id(target) not in self._surfaces:
@@ -58,7 +66,7 @@ class TermInputs:
             )
         if id(target) not in self._pairs:
             if self._points is None:
-                self._points = self._sampled(self._meshes)
+                self._points = self._sampled(self._mesh(name))
             theirs = self._surfaces.get(id(target), target)  # a volume that is a mesh already
             self._pairs[id(target)] = point_pair(self._points, theirs, samples=self.samples, seed=self.seed)
         return self._pairs[id(target)]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dr_kfs.geometry import PointSets
 from dr_kfs.losses._point_pairs import Matches, Points, match_nearest, point_mean, point_pair, point_sum, root
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["CHAMFER_PRESETS", "ChamferConvention", "ChamferLoss", "chamfer_loss"]
 
@@ -181,6 +181,7 @@ class ChamferLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
         _convention(preset, squared, points, directions)
         self.preset: Preset = preset
         self.squared = squared

@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
-from dr_kfs.losses._mesh_topology import at_least_float32
+from dr_kfs.losses._mesh_topology import finite_vertices
 from dr_kfs.losses._point_pairs import root
-from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["CotangentLaplacianLoss", "cotangent_laplacian_loss"]
 
@@ -46,13 +46,13 @@ def cotangent_laplacian_loss(
         (B,) or a scalar; 0 for a mesh without faces.
 
     Raises:
-        ValueError: an unknown reduction, or the mean of an empty batch.
+        ValueError: a vertex that is not finite, an unknown reduction, or the mean of an empty batch.
 
     References:
         M. Desbrun, M. Meyer, P. Schroeder, A. Barr: Implicit Fairing of Irregular Meshes using Diffusion and
         Curvature Flow. SIGGRAPH 1999 (the curvature normal).
     """
-    vertices = at_least_float32(meshes)
+    vertices = finite_vertices(meshes)
     start, end, weight = _weighted_edges(meshes, vertices)
     if not weight_gradient:
         weight = weight.detach()  # constants of the step
@@ -101,6 +101,7 @@ class CotangentLaplacianLoss(nn.Module):
 
     def __init__(self, *, squared: bool = True, weight_gradient: bool = False, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
         self.squared = squared
         self.weight_gradient = weight_gradient
         self.reduction: Reduction = reduction

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dr_kfs.geometry import PointSets
 from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["DensityAwareChamferLoss", "density_aware_chamfer_loss"]
 
@@ -34,10 +34,10 @@ def density_aware_chamfer_loss(
         l(X, Y) = mean_x (1 - r / n^lambda exp(-alpha d^2))
 
     d is the distance of x to the nearest point y of the other set, and n how many points of X have that y as their
-    nearest. r = |X| / |Y| makes up for sets of different sizes. Symmetric; in [0, 1] for sets of one size, while for
-    others the larger set's direction can fall below 0 with `"plain"`. 0 where both sets hold the same positions, each
-    once. Differentiable in both sets through d, not through n. exp(-alpha d^2) has no gradient left beyond d of about
-    3 / sqrt(alpha): points that are far off do not move.
+    nearest. r = |X| / |Y| makes up for sets of different sizes. Symmetric. In [0, 1] without weights, for an exponent
+    of at least 1 or sets of one size; otherwise the larger set's direction can fall below 0, unless r is 1 (`"none"`).
+    0 where both sets hold the same positions, each once. Differentiable in both sets through d, not through n.
+    exp(-alpha d^2) has no gradient left beyond d of about 3 / sqrt(alpha): points that are far off do not move.
 
     Args:
         predicted: B point sets; see `as_point_sets`. With weights, the outer means are weighted.
@@ -60,10 +60,7 @@ def density_aware_chamfer_loss(
         T. Wu et al.: Density-aware Chamfer Distance as a Comprehensive Metric for Point Cloud Completion. NeurIPS 2021,
         Eq. 5. `calc_dcd` in github.com/wutong16/Density_aware_Chamfer_Distance, utils_v2/model_utils.py.
     """
-    if not alpha > 0.0 or not exponent >= 0.0:
-        raise ValueError(f"Expected alpha above 0 and an exponent of at least 0, got {alpha} and {exponent}.")
-    if size_ratio not in ("plain", "at least 1", "none"):
-        raise ValueError(f'size_ratio must be "plain", "at least 1" or "none", got {size_ratio!r}.')
+    _check(alpha, exponent, size_ratio)
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     one_way = [
         _direction(sets, others, alpha, exponent, size_ratio) for sets, others in ((ours, theirs), (theirs, ours))
@@ -84,6 +81,13 @@ def _direction(sets: PointSets, others: PointSets, alpha: float, exponent: float
     return point_mean(1.0 - share * torch.exp(-alpha * matches.squared), sets)
 
 
+def _check(alpha: float, exponent: float, size_ratio: SizeRatio) -> None:
+    if not alpha > 0.0 or not exponent >= 0.0:
+        raise ValueError(f"Expected alpha above 0 and an exponent of at least 0, got {alpha} and {exponent}.")
+    if size_ratio not in ("plain", "at least 1", "none"):
+        raise ValueError(f'size_ratio must be "plain", "at least 1" or "none", got {size_ratio!r}.')
+
+
 class DensityAwareChamferLoss(nn.Module):
     """`density_aware_chamfer_loss` as a module."""
 
@@ -99,6 +103,8 @@ class DensityAwareChamferLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
+        _check(alpha, exponent, size_ratio)
         self.alpha = alpha
         self.exponent = exponent
         self.size_ratio: SizeRatio = size_ratio

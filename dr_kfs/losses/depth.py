@@ -1,4 +1,4 @@
-"""Depth loss: how far apart the visible surfaces are along the rays of the views."""
+"""Depth loss: how far apart the visible surfaces are along the axes of the views."""
 
 from __future__ import annotations
 

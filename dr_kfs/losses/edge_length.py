@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
-from dr_kfs.losses._mesh_topology import at_least_float32, edges_of
-from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
+from dr_kfs.losses._mesh_topology import edges_of, finite_vertices
+from dr_kfs.losses._point_pairs import root
+from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["EdgeLengthLoss", "edge_length_loss"]
 
@@ -30,23 +30,21 @@ def edge_length_loss(
         0, which has no direction to grow in.
 
     Raises:
-        ValueError: a negative target, an unknown reduction, or the mean of an empty batch.
+        ValueError: a negative target, a vertex that is not finite, an unknown reduction, or the mean of an empty batch.
 
     References:
         N. Wang et al.: Pixel2Mesh: Generating 3D Mesh Models from Single RGB Images. ECCV 2018.
     """
+    _check(target)
+    vertices, edges = finite_vertices(meshes), edges_of(meshes)
+    squared = (vertices[edges.vertices[:, 1]] - vertices[edges.vertices[:, 0]]).square().sum(dim=1)
+    deviation = squared if target == 0.0 else (root(squared) - target).square()
+    return reduce_items(item_mean(deviation, edges.counts), reduction)
+
+
+def _check(target: float) -> None:
     if not target >= 0.0:
         raise ValueError(f"Expected a target length of at least 0, got {target}.")
-    vertices, edges = at_least_float32(meshes), edges_of(meshes)
-    squared = (vertices[edges.vertices[:, 1]] - vertices[edges.vertices[:, 0]]).square().sum(dim=1)
-    if target == 0.0:
-        deviation = squared
-    else:
-        # The root of 1 stands in for the root of 0, whose gradient is infinite.
-        exists = squared > 0
-        length = torch.where(exists, torch.where(exists, squared, 1.0).sqrt(), 0.0)
-        deviation = (length - target).square()
-    return reduce_items(item_mean(deviation, edges.counts), reduction)
 
 
 class EdgeLengthLoss(nn.Module):
@@ -57,6 +55,8 @@ class EdgeLengthLoss(nn.Module):
 
     def __init__(self, *, target: float = 0.0, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
+        _check(target)
         self.target = target
         self.reduction: Reduction = reduction
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dr_kfs.geometry import PointSets
 from dr_kfs.losses._point_pairs import Points, check_pairs, point_pair, root
-from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["EMDLoss", "emd_loss"]
 
@@ -75,16 +75,20 @@ def emd_loss(
         2017, Sec. 3.2. J. Feydy et al.: Interpolating between Optimal Transport and MMD using Sinkhorn Divergences.
         AISTATS 2019.
     """
+    _check(method, blur)
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     if method == "exact":
         values = _exact(ours, theirs, squared, max_memory)
-    elif method == "entropic":
-        if not blur > 0.0:
-            raise ValueError(f"Expected a blur above 0, got {blur}.")
-        values = _entropic(ours, theirs, squared, blur, debias, max_memory)
     else:
-        raise ValueError(f'method must be "exact" or "entropic", got {method!r}.')
+        values = _entropic(ours, theirs, squared, blur, debias, max_memory)
     return reduce_items(values, reduction)
+
+
+def _check(method: Method, blur: float) -> None:
+    if method not in ("exact", "entropic"):
+        raise ValueError(f'method must be "exact" or "entropic", got {method!r}.')
+    if not blur > 0.0:
+        raise ValueError(f"Expected a blur above 0, got {blur}.")
 
 
 def _exact(ours: PointSets, theirs: PointSets, squared: bool, max_memory: float) -> Tensor:
@@ -160,6 +164,8 @@ class EMDLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
+        _check(method, blur)
         self.method: Method = method
         self.squared = squared
         self.blur = blur

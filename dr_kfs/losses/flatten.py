@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
 from dr_kfs.losses._bends import bends_of
-from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["FlattenLoss", "flatten_loss"]
 
@@ -31,7 +31,7 @@ def flatten_loss(meshes: Meshes, *, reduction: Reduction = "mean") -> Float[Tens
         (B,) or a scalar in [0, 4]; 0 for a mesh without a shared edge.
 
     Raises:
-        ValueError: an unknown reduction, or the mean of an empty batch.
+        ValueError: a vertex that is not finite, an unknown reduction, or the mean of an empty batch.
 
     References:
         H. Kato, Y. Ushiku, T. Harada: Neural 3D Mesh Renderer. CVPR 2018, Sec. 4.1 (smoothness loss). S. Liu, T. Li,
@@ -49,6 +49,7 @@ class FlattenLoss(nn.Module):
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
         self.reduction: Reduction = reduction
 
     def forward(self, meshes: Meshes) -> Tensor:

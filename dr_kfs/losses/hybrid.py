@@ -135,12 +135,13 @@ class HybridLoss(nn.Module):
         """The weighted sum.
 
         Args:
-            predicted: B shapes; or B point sets, if all terms take points.
+            predicted: B shapes; or B point sets, if all terms take points; or a `SoftSurface`, if all take shapes.
             target: B shapes (or, for terms of points alone, point sets), or one for all.
             targets: what single terms take instead, by name: `{"drkfs": code}`, a `ShapeCode` made once, or points
                 that were sampled once.
-            shared: where `"gradient-ratio"` and `"gradnorm"` compare gradients: the predicted vertices (or points) by
-                default, or other tensors that all terms depend on, such as the weight of a network's last layer.
+            shared: where `"gradient-ratio"` and `"gradnorm"` compare gradients: the predicted vertices (or points, or
+                a `SoftSurface`'s opacities) by default, or other tensors that all terms depend on, such as the weight
+                of a network's last layer.
 
         Raises:
             ValueError: a term that is no scalar or has no gradient at the shared tensor, no weight above 0, or what

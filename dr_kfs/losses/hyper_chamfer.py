@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair, root
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["HyperChamferLoss", "hyper_chamfer_loss"]
 
@@ -54,8 +54,7 @@ def hyper_chamfer_loss(
         F. Lin et al.: Hyperbolic Chamfer Distance for Point Cloud Completion. ICCV 2023, Eq. 5. `calc_cd_like_hyperV2`
         in github.com/ark1234/ICCV2023-HyperCD, codes/utils/loss_utils.py.
     """
-    if not alpha > 0.0 or not floor >= 0.0:
-        raise ValueError(f"Expected alpha above 0 and a floor of at least 0, got {alpha} and {floor}.")
+    _check(alpha, floor)
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     one_way = []
     for sets, others in ((ours, theirs), (theirs, ours)):
@@ -63,6 +62,11 @@ def hyper_chamfer_loss(
         # arcosh(1 + u) without the cancellation in 1 + u.
         one_way.append(point_mean(torch.log1p(above + root(above) * (above + 2.0).sqrt()), sets))
     return reduce_items(one_way[0] + one_way[1], reduction)
+
+
+def _check(alpha: float, floor: float) -> None:
+    if not alpha > 0.0 or not floor >= 0.0:
+        raise ValueError(f"Expected alpha above 0 and a floor of at least 0, got {alpha} and {floor}.")
 
 
 class HyperChamferLoss(nn.Module):
@@ -73,6 +77,8 @@ class HyperChamferLoss(nn.Module):
 
     def __init__(self, *, alpha: float = 1.0, floor: float = 0.0, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
+        _check(alpha, floor)
         self.alpha = alpha
         self.floor = floor
         self.reduction: Reduction = reduction

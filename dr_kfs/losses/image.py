@@ -44,11 +44,15 @@ def image_loss(
     References:
         Jin et al., "DR-KFS", ECCV 2020, Sec. 4, Tables 4 and 5 ("per-pixel MSE" on shaded images).
     """
-    if channel not in ("shade", "alpha"):
-        raise ValueError(f'channel must be "shade" or "alpha", got {channel!r}.')
+    _check(channel)
     ours, theirs = (side.images if channel == "shade" else side.alpha for side in (predicted, target))
     check_pair(ours, theirs, "image_loss")
     return reduce_items((ours - theirs).square().mean((1, 2, 3)), reduction)
+
+
+def _check(channel: Channel) -> None:
+    if channel not in ("shade", "alpha"):
+        raise ValueError(f'channel must be "shade" or "alpha", got {channel!r}.')
 
 
 class ImageLoss(RenderedPairLoss):
@@ -71,8 +75,7 @@ class ImageLoss(RenderedPairLoss):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(renderer=renderer, normalize=normalize, reduction=reduction)
-        if channel not in ("shade", "alpha"):
-            raise ValueError(f'channel must be "shade" or "alpha", got {channel!r}.')
+        _check(channel)
         self.channel: Channel = channel
 
     def _compare(self, predicted: Meshes | SoftSurface, target: Meshes, cameras: Cameras) -> Tensor:

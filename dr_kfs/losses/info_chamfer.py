@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair, point_sum, root
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["InfoChamferLoss", "info_chamfer_loss"]
 
@@ -32,9 +32,9 @@ def info_chamfer_loss(
         L       = 1/2 (l(A, B) + l(B, A))
 
     d is the (unsquared) distance to the nearest point of the other set. The second term falls as distances grow
-    together: it asks for matches that are alike. With the published lambda = 1e-7 it is below rounding in float32: then
-    InfoCD is the unsquared Chamfer distance over 2 T. Symmetric; at identity it is `lambda (log|A| + log|B|) / 2`,
-    which is not 0.
+    together: it asks for matches that are alike. With the published lambda = 1e-7 its gradient is below rounding
+    in float32: then InfoCD is the unsquared Chamfer distance (the sum of both directions) over 2 T, and about
+    lambda log |A| more. Symmetric; at identity, with `points="mean"`, it is `lambda (log|A| + log|B|) / 2`, not 0.
 
     Args:
         predicted: B point sets; see `as_point_sets`. With weights, means are `sum(w v) / sum(w)` and the sum inside the
@@ -59,12 +59,7 @@ def info_chamfer_loss(
         `calc_cd_like_InfoV2` in github.com/ark1234/NeurIPS2023-InfoCD, codes/utils/loss_utils.py, whose 1e-7 inside the
         sum and 1e-9 below squared distances are left out.
     """
-    if not temperature > 0.0 or not contrast >= 0.0:
-        raise ValueError(
-            f"Expected a temperature above 0 and a contrast of at least 0, got {temperature} and {contrast}."
-        )
-    if points not in ("mean", "sum"):
-        raise ValueError(f'points must be "mean" or "sum", got {points!r}.')
+    _check(temperature, contrast, points)
     over_points = point_mean if points == "mean" else point_sum
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     one_way = []
@@ -75,6 +70,15 @@ def info_chamfer_loss(
         counts = torch.tensor(sets.counts, device=sets.device)
         one_way.append(over_points(energy + contrast * total.repeat_interleave(counts), sets))
     return reduce_items((one_way[0] + one_way[1]) / 2, reduction)
+
+
+def _check(temperature: float, contrast: float, points: str) -> None:
+    if not temperature > 0.0 or not contrast >= 0.0:
+        raise ValueError(
+            f"Expected a temperature above 0 and a contrast of at least 0, got {temperature} and {contrast}."
+        )
+    if points not in ("mean", "sum"):
+        raise ValueError(f'points must be "mean" or "sum", got {points!r}.')
 
 
 class InfoChamferLoss(nn.Module):
@@ -92,6 +96,8 @@ class InfoChamferLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
+        _check(temperature, contrast, points)
         self.temperature = temperature
         self.contrast = contrast
         self.points: Literal["mean", "sum"] = points

@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from dr_kfs.geometry import PointSets, nearest_neighbors
 from dr_kfs.losses._point_pairs import Points, point_pair
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["KROLoss", "kro_loss"]
 
@@ -76,13 +76,7 @@ def kro_loss(
         J. Dalal, R. Zou: Improving Generalization Results for 3D Point Cloud Data Reconstruction From 2D Images.
         Stanford CS231A report, Sec. 4.3.
     """
-    if preset not in ("paper", "fixed"):
-        raise ValueError(f'preset must be "paper" or "fixed", got {preset!r}.')
-    least = 1 if preset == "paper" else 2
-    if (k is not None and k < least) or max_k < least or not softness > 0.0:
-        raise ValueError(
-            f"Expected k and max_k of at least {least} and a softness above 0, got {k}, {max_k} and {softness}."
-        )
+    least = _least_cells(preset, k, max_k, softness)
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     generator = None if seed is None else torch.Generator().manual_seed(seed)
     values = []
@@ -94,6 +88,18 @@ def kro_loss(
         else:
             values.append(_anchor_difference(one, other, cells, softness))
     return reduce_items(torch.stack(values), reduction)
+
+
+def _least_cells(preset: Preset, k: int | None, max_k: int, softness: float) -> int:
+    """The fewest cells along an axis that a preset allows."""
+    if preset not in ("paper", "fixed"):
+        raise ValueError(f'preset must be "paper" or "fixed", got {preset!r}.')
+    least = 1 if preset == "paper" else 2
+    if (k is not None and k < least) or max_k < least or not softness > 0.0:
+        raise ValueError(
+            f"Expected k and max_k of at least {least} and a softness above 0, got {k}, {max_k} and {softness}."
+        )
+    return least
 
 
 def _item(sets: PointSets, item: int) -> PointSets:
@@ -170,6 +176,8 @@ class KROLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
+        _least_cells(preset, k, max_k, softness)
         self.preset: Preset = preset
         self.k = k
         self.max_k = max_k

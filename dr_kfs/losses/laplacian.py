@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
-from dr_kfs.losses._mesh_topology import at_least_float32, edges_of
+from dr_kfs.losses._mesh_topology import edges_of, finite_vertices
 from dr_kfs.losses._point_pairs import root
-from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["UniformLaplacianLoss", "uniform_laplacian_loss"]
 
@@ -34,13 +34,13 @@ def uniform_laplacian_loss(
         (B,) or a scalar; 0 for a mesh without edges.
 
     Raises:
-        ValueError: an unknown reduction, or the mean of an empty batch.
+        ValueError: a vertex that is not finite, an unknown reduction, or the mean of an empty batch.
 
     References:
         M. Desbrun, M. Meyer, P. Schroeder, A. Barr: Implicit Fairing of Irregular Meshes using Diffusion and
         Curvature Flow. SIGGRAPH 1999.
     """
-    vertices = at_least_float32(meshes)
+    vertices = finite_vertices(meshes)
     start, end = edges_of(meshes).vertices.unbind(dim=1)
     # Differences first: sums of positions would lose digits far from the origin.
     along = vertices[end] - vertices[start]
@@ -60,6 +60,7 @@ class UniformLaplacianLoss(nn.Module):
 
     def __init__(self, *, squared: bool = True, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
         self.squared = squared
         self.reduction: Reduction = reduction
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
 from dr_kfs.losses._bends import bends_of
-from dr_kfs.losses._reductions import Reduction, item_mean, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["NormalConsistencyLoss", "normal_consistency_loss"]
 
@@ -33,7 +33,7 @@ def normal_consistency_loss(
         (B,) or a scalar in [0, 2]; 0 for a mesh without a shared edge.
 
     Raises:
-        ValueError: an unknown reduction, or the mean of an empty batch.
+        ValueError: a vertex that is not finite, an unknown reduction, or the mean of an empty batch.
 
     References:
         N. Ravi et al.: Accelerating 3D Deep Learning with PyTorch3D. 2020 (`mesh_normal_consistency`).
@@ -50,6 +50,7 @@ class NormalConsistencyLoss(nn.Module):
 
     def __init__(self, *, reduction: Reduction = "mean") -> None:
         super().__init__()
+        check_reduction(reduction)
         self.reduction: Reduction = reduction
 
     def forward(self, meshes: Meshes) -> Tensor:

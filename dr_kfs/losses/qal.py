@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair, root
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["QALLoss", "QALTerms", "qal_loss", "qal_terms"]
 
@@ -44,19 +44,7 @@ def qal_terms(
     seed: int | None = None,
 ) -> QALTerms:
     """The terms of `qal_loss`, for logging and for weighing them in another way; arguments as there."""
-    if preset not in ("paper", "calibrated"):
-        raise ValueError(f'preset must be "paper" or "calibrated", got {preset!r}.')
-    if uncovered not in (None, "unmatched", "distant"):
-        raise ValueError(f'uncovered must be "unmatched" or "distant", got {uncovered!r}.')
-    eps = (0.001 if preset == "paper" else tau) if eps is None else eps
-    for name, value in (("tau", tau), ("eps", eps)):
-        if not value > 0.0:
-            raise ValueError(f"Expected {name} above 0, got {value}.")
-    omega = (10.0 if preset == "paper" else 10.0 / eps) if omega is None else omega
-    if not omega >= 0.0:
-        raise ValueError(f"Expected omega of at least 0, got {omega}.")
-    mask = ("unmatched" if preset == "paper" else "distant") if uncovered is None else uncovered
-
+    eps, omega, mask = _resolved(preset, tau, eps, omega, uncovered)
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     forth, back = match_nearest(ours, theirs), match_nearest(theirs, ours)
     precision, recall = root(forth.squared), root(back.squared)
@@ -76,6 +64,31 @@ def qal_terms(
         attraction=point_mean(torch.where(missed, recall, 0.0), theirs),
         uncovered=point_mean(missed.to(recall.dtype), theirs).detach(),
     )
+
+
+def _resolved(
+    preset: Preset, tau: float, eps: float | None, omega: float | None, uncovered: Uncovered | None
+) -> tuple[float, float, Uncovered]:
+    """Eps, omega and the rule for what is uncovered: the preset's where they are None."""
+    if preset not in ("paper", "calibrated"):
+        raise ValueError(f'preset must be "paper" or "calibrated", got {preset!r}.')
+    if uncovered not in (None, "unmatched", "distant"):
+        raise ValueError(f'uncovered must be "unmatched" or "distant", got {uncovered!r}.')
+    eps = (0.001 if preset == "paper" else tau) if eps is None else eps
+    for name, value in (("tau", tau), ("eps", eps)):
+        if not value > 0.0:
+            raise ValueError(f"Expected {name} above 0, got {value}.")
+    omega = (10.0 if preset == "paper" else 10.0 / eps) if omega is None else omega
+    if not omega >= 0.0:
+        raise ValueError(f"Expected omega of at least 0, got {omega}.")
+    if uncovered is None:
+        uncovered = "unmatched" if preset == "paper" else "distant"
+    return eps, omega, uncovered
+
+
+def _check_attraction(lambda_attr: float) -> None:
+    if not lambda_attr >= 0.0:
+        raise ValueError(f"Expected lambda_attr of at least 0, got {lambda_attr}.")
 
 
 def qal_loss(
@@ -133,8 +146,7 @@ def qal_loss(
     References:
         P. Meshram et al.: QAL: A Loss for Recall-Precision Balance in 3D Reconstruction. arXiv 2511.17824, Sec. 3.
     """
-    if not lambda_attr >= 0.0:
-        raise ValueError(f"Expected lambda_attr of at least 0, got {lambda_attr}.")
+    _check_attraction(lambda_attr)
     terms = qal_terms(
         predicted,
         target,
@@ -175,6 +187,9 @@ class QALLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
+        _resolved(preset, tau, eps, omega, uncovered)
+        _check_attraction(lambda_attr)
         self.preset: Preset = preset
         self.tau = tau
         self.eps = eps

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.losses._point_pairs import Points, check_pairs, pair_distances, point_pair
-from dr_kfs.losses._reductions import Reduction, reduce_items
+from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["SoftMatchingLoss", "soft_matching_loss"]
 
@@ -60,10 +60,7 @@ def soft_matching_loss(
         S. Sharifipour et al.: APML: Adaptive Probabilistic Matching Loss for Robust 3D Point Cloud Reconstruction.
         NeurIPS 2025 (arXiv 2509.08104). github.com/apm-loss/apml, apml_loss.py.
     """
-    if not 0.0 < min_probability < 1.0 or iterations < 0:
-        raise ValueError(
-            f"Expected min_probability in (0, 1) and at least 0 iterations, got {min_probability} and {iterations}."
-        )
+    _check(min_probability, iterations)
     ours, theirs = point_pair(predicted, target, samples=samples, seed=seed)
     if ours.weights is not None or theirs.weights is not None:
         raise ValueError("APML counts every point once: expected point sets without weights.")
@@ -95,6 +92,13 @@ def _softmin(cost: Tensor, min_probability: float) -> Tensor:
     return torch.where(gap == 0, 1.0 / count, torch.softmax(-above * sharpness, dim=1))
 
 
+def _check(min_probability: float, iterations: int) -> None:
+    if not 0.0 < min_probability < 1.0 or iterations < 0:
+        raise ValueError(
+            f"Expected min_probability in (0, 1) and at least 0 iterations, got {min_probability} and {iterations}."
+        )
+
+
 class SoftMatchingLoss(nn.Module):
     """`soft_matching_loss` as a module."""
 
@@ -110,6 +114,8 @@ class SoftMatchingLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
+        check_reduction(reduction)
+        _check(min_probability, iterations)
         self.min_probability = min_probability
         self.iterations = iterations
         self.max_memory = max_memory

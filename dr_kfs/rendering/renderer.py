@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,8 @@ from dr_kfs.rendering.projection import ProjectedMeshes, project_meshes
 from dr_kfs.rendering.softras import Backend, RasterizedViews, rasterize_meshes
 
 Coverage = Literal["surface", "softras"]
+_GAMMA: dict[Coverage, float] = {"surface": 1e-3, "softras": 1e-4}
+"""What `gamma` is by default."""
 _COUNTED_VIEWS = 4
 """Views in which fragments are counted beforehand."""
 
@@ -55,11 +57,15 @@ class SoftRenderer(nn.Module):
         lighting: `Lighting()` by default.
         image_size: side of the square images [px].
         sigma: softness of outlines and edges [NDC^2].
-        gamma: depth below which two surfaces blend, as a share of the cameras' `far - near`.
+        gamma: depth below which two surfaces blend, as a share of the cameras' `far - near`; 1e-3, or the 1e-4 of
+            SoftRas with its `coverage`.
         shading: `"flat"` or `"smooth"` normals.
         coverage: `"surface"`, or `"softras"`: the original formula, with its seams, for comparison.
         backend: `"warp"` kernels, the dense PyTorch `"reference"`, or `"pytorch3d"` if it is installed.
         faces_per_pixel: of PyTorch3D, see `rasterize_meshes`.
+
+    Raises:
+        ValueError: an option that is none of these; a size, sigma, gamma or number of faces that is not positive.
 
     References:
         Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1; Liu et al., "Soft Rasterizer", ICCV 2019. What differs from the
@@ -75,21 +81,25 @@ class SoftRenderer(nn.Module):
         lighting: Lighting | None = None,
         image_size: int = 256,
         sigma: float = 1e-5,
-        gamma: float = 1e-3,
+        gamma: float | None = None,
         shading: Shading = "flat",
         coverage: Coverage = "surface",
         backend: Backend = "warp",
         faces_per_pixel: int = 100,
     ) -> None:
         super().__init__()
+        _check_options(shading, coverage, backend)
+        gamma = _GAMMA[coverage] if gamma is None else gamma
+        numbers = {"image_size": image_size, "sigma": sigma, "gamma": gamma, "faces_per_pixel": faces_per_pixel}
+        for name, number in numbers.items():
+            if not 0 < number < math.inf:
+                raise ValueError(f"{name} must be positive, got {number}.")
         self.cameras = hemisphere_rig() if cameras is None else cameras
         self.lighting = Lighting() if lighting is None else lighting
         self.image_size = image_size
         self.sigma = sigma
         self.gamma = gamma
         self.shading: Shading = shading
-        if coverage not in ("surface", "softras"):
-            raise ValueError(f'coverage must be "surface" or "softras", got {coverage!r}.')
         self.coverage: Coverage = coverage
         self.backend: Backend = backend
         self.faces_per_pixel = faces_per_pixel
@@ -223,7 +233,7 @@ class SoftRenderer(nn.Module):
         if opacity is not None:
             opacity = by_view(opacity.expand(len(cameras), -1), face_offsets)
             return composite_translucent(fragments, opacity, sigma=self.sigma, gamma=gamma, far=cameras.far)
-        return composite_softras(fragments, sigma=self.sigma, near=cameras.near, far=cameras.far)
+        return composite_softras(fragments, sigma=self.sigma, gamma=self.gamma, near=cameras.near, far=cameras.far)
 
     def resized(self, image_size: int) -> SoftRenderer:
         """The same renderer at another size, equally soft in pixels."""
@@ -260,3 +270,12 @@ class SoftRenderer(nn.Module):
             self._rig_settings = kept
         # The caller's own: a code keeps it.
         return {name: [*map(list, value)] if isinstance(value, list) else value for name, value in kept[2].items()}
+
+
+def _check_options(shading: Shading, coverage: Coverage, backend: Backend) -> None:
+    """Raise ValueError for what is none of them: when a renderer is made, not at its first view."""
+    options = (("shading", shading, Shading), ("coverage", coverage, Coverage), ("backend", backend, Backend))
+    for name, value, allowed in options:
+        names = get_args(allowed)
+        if value not in names:
+            raise ValueError(f"{name} must be {', '.join(map(repr, names[:-1]))} or {names[-1]!r}, got {value!r}.")

@@ -17,7 +17,8 @@ BACKGROUND = (34, 36, 42)
 TEXT = (226, 228, 232)
 GAP = 4
 """Between tiles [px]."""
-_WRITABLE = (".jpeg", ".jpg", ".png", ".webp")
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".webp")
+"""Formats that `save_image` writes."""
 
 Tile = np.ndarray
 """(height, width, 3) uint8."""
@@ -108,8 +109,8 @@ def save_image(
     from PIL import Image
 
     path = Path(path)
-    if path.suffix.lower() not in _WRITABLE:
-        raise ValueError(f"{path}: expected a suffix of {', '.join(_WRITABLE)}, got {path.suffix or 'none'}.")
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise ValueError(f"{path}: expected a suffix of {', '.join(IMAGE_SUFFIXES)}, got {path.suffix or 'none'}.")
     Image.fromarray(array).save(path)
 
 

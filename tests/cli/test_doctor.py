@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import dr_kfs
-from dr_kfs.cli.doctor import self_test
+from dr_kfs.cli.doctor import LIBRARIES, self_test
 from dr_kfs.weights import available_weights, weights_fingerprint
 
 
@@ -19,12 +19,12 @@ class TestDoctor:
         report = json.loads(outcome.output)
         assert report["versions"]["dr_kfs"] == dr_kfs.__version__
         assert report["versions"]["torch"] == torch.__version__
-        assert set(report["versions"]) == {"dr_kfs", "python", "torch", "warp-lang", "kornia", "trimesh", "numpy"}
+        assert set(report["versions"]) == {"dr_kfs", "python", *LIBRARIES}
         assert report["backends"]["warp on cpu"] == "works"
         assert report["backends"]["reference on cpu"] == "works"
         assert set(report["weights"]) == set(available_weights())
         assert all(row["state"] == "verified" and row["license"] for row in report["weights"].values())
-        assert set(report["extras"]) == {"visual", "backbones"}
+        assert set(report["extras"]) == {"visual", "backbones", "emd"}
         cpu = report["self_test"][0]
         assert cpu["passed"]
         assert cpu["itself"] == 0.0 < cpu["changed"]

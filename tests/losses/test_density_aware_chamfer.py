@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dr_kfs.losses import density_aware_chamfer_loss
+from dr_kfs.losses.density_aware_chamfer import SizeRatio
 
 
 def calc_dcd(x: Tensor, gt: Tensor, alpha: float, n_lambda: float, non_reg: bool) -> float:
@@ -51,6 +52,20 @@ class TestDensityAwareChamferLoss:
     def test_range(self) -> None:
         assert density_aware_chamfer_loss(torch.zeros(5, 3), torch.ones(5, 3)).item() == 1.0
         assert density_aware_chamfer_loss(torch.eye(3), torch.eye(3)).item() == 0.0
+
+    @pytest.mark.parametrize("size_ratio", ["plain", "at least 1", "none"])
+    def test_range_of_sets_of_other_sizes(self, size_ratio: SizeRatio) -> None:
+        values = {}
+        for exponent in (0.5, 1.0, 2.0):
+            draws = (torch.rand(count, 3) * 0.05 for count in (40, 7) * 20)
+            pairs = zip(draws, draws, strict=False)
+            losses = [
+                density_aware_chamfer_loss(one, other, size_ratio=size_ratio, exponent=exponent) for one, other in pairs
+            ]
+            values[exponent] = torch.stack(losses)
+        assert min(values[1.0].min(), values[2.0].min()) >= 0.0
+        assert max(losses.max() for losses in values.values()) <= 1.0
+        assert (values[0.5].min() < 0.0) == (size_ratio != "none")
 
     def test_sees_density(self) -> None:
         """Chamfer distance does not care that all predictions but one are in one place."""

@@ -9,7 +9,17 @@ import pytest
 import torch
 from torch import Tensor, distributed, nn
 
-from dr_kfs import DRKFSLoss, HybridLoss, Meshes, PointSets, SoftRenderer, VoxelGrid, hemisphere_rig, icosphere
+from dr_kfs import (
+    DRKFSLoss,
+    HybridLoss,
+    Meshes,
+    PointSets,
+    SoftRenderer,
+    VoxelGrid,
+    hemisphere_rig,
+    icosphere,
+    soft_surface,
+)
 from dr_kfs.losses import (
     ChamferLoss,
     EdgeLengthLoss,
@@ -122,6 +132,20 @@ class TestValue:
         loss_fn = hybrid(balance="gradient-ratio")
         loss_fn(VoxelGrid.in_box(values, kind="logit"), target).backward()
         assert values.grad.abs().sum() > 0
+
+    def test_a_soft_surface(self, target, drkfs) -> None:
+        """Voxels that no sample is inside of yet: all terms that render see the same triangles."""
+        values = torch.full((1, 8, 8, 8), 0.2).requires_grad_()
+        surface = soft_surface(VoxelGrid.in_box(values, kind="probability"), explore=torch.ones_like(values).bool())
+        terms = {"drkfs": drkfs, "image": ImageLoss(renderer=drkfs.renderer)}
+        loss = HybridLoss(terms)(surface, target)
+        loss.backward()
+        assert values.grad.abs().max() > 0
+        apart = {name: term(surface, target).item() for name, term in terms.items()}
+        assert HybridLoss(terms, balance="fixed")(surface, target).item() == pytest.approx(sum(apart.values()))
+        for name, term in {"qal": QALLoss(), "laplacian": UniformLaplacianLoss()}.items():
+            with pytest.raises(TypeError, match=f"Term '{name}' needs a mesh, and a SoftSurface is none"):
+                HybridLoss({**terms, name: term}, samples=16)(surface, target)
 
     def test_a_hidden_fault(self, drkfs) -> None:
         """A body inside another: no view shows it, samples of the surface find it."""

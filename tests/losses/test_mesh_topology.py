@@ -112,6 +112,15 @@ class TestEveryLoss:
         assert gradient.isfinite().all()
 
     @every_loss
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    def test_names_the_vertex_that_is_not_finite(self, loss: Callable[..., Tensor], bad: float) -> None:
+        meshes = Meshes.cat([strip(), strip()])
+        vertices = meshes.vertices.clone()
+        vertices[len(strip().vertices) + 3, 1] = bad
+        with pytest.raises(ValueError, match=r"item 1: expected finite vertices, got .* at vertex 3"):
+            loss(meshes.with_vertices(vertices))
+
+    @every_loss
     @given(item_lists())
     def test_batch_is_loop(self, loss: Callable[..., Tensor], lists: ItemLists) -> None:
         meshes = packed(lists)

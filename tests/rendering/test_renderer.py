@@ -241,6 +241,16 @@ class TestSoftRasCoverage:
             changes[coverage] = (renderer(fine).alpha - renderer(chair).alpha).abs().mean().item()
         assert changes["softras"] > 100 * changes["surface"]
 
+    def test_its_gamma(self, chair):
+        """The published one by default, and another one blends deeper."""
+
+        def image(**settings):
+            return SoftRenderer(cameras=FRONT, image_size=32, sigma=1e-3, coverage="softras", **settings)(chair).images
+
+        assert SoftRenderer(coverage="softras").settings()["gamma"] == 1e-4
+        assert torch.equal(image(), image(gamma=1e-4))
+        assert (image(gamma=1e-2) - image()).abs().max() > 0.01
+
 
 class TestLighting:
     @pytest.mark.parametrize("bad", [{"ambient": 0.8}, {"diffuse": -0.1}, {"direction": (0.0, 0.0, 0.0)}])
