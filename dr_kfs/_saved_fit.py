@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dr_kfs._whole_files import written_whole
+
 
 def fingerprint(*tensors: Tensor) -> str:
     """Names the bits of tensors, so that a state is not restored into a fit of something else."""
@@ -34,9 +36,9 @@ def save_fit(
     from safetensors.torch import save_file
 
     metadata = {"format": layout, "identity": json.dumps(identity), "step_count": str(step_count)}
-    partial = Path(f"{path}.partial")
-    save_file({name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-    partial.replace(path)
+    kept = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    with written_whole(path) as partial:
+        save_file(kept, partial, metadata)
 
 
 def load_fit(path: str | Path, *, layout: str, identity: dict[str, Any]) -> tuple[dict[str, Tensor], int]:

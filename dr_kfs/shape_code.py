@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dr_kfs._whole_files import written_whole
 from dr_kfs.geometry import Frame
 
 FORMAT = "dr_kfs.ShapeCode/1"
@@ -70,7 +71,7 @@ class ShapeCode:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write a `.safetensors` file with the settings in its header."""
+        """Write a `.safetensors` file with the settings in its header; one that is there stays whole if this fails."""
         from safetensors.torch import save_file
 
         tensors = {
@@ -79,7 +80,8 @@ class ShapeCode:
             "center": self.frame.center.cpu().contiguous(),
             "scale": self.frame.scale.cpu().contiguous(),
         }
-        save_file(tensors, path, metadata={"format": FORMAT, "settings": json.dumps(self.settings)})
+        with written_whole(path) as partial:
+            save_file(tensors, partial, metadata={"format": FORMAT, "settings": json.dumps(self.settings)})
 
     @classmethod
     def load(cls, path: str | Path, *, device: torch.device | str = "cpu") -> ShapeCode:

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
@@ -21,6 +20,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+
+from dr_kfs._whole_files import written_whole
 
 __all__ = [
     "WeightsEntry",
@@ -194,7 +195,8 @@ def register_weights(
         figures=dict(figures),
     )
     entries[name] = entry
-    replace_file(target / entry.file, content)
+    with written_whole(target / entry.file) as partial:
+        partial.write_bytes(content)
     _write_registry(target, entries)
     return entry
 
@@ -260,17 +262,5 @@ def _write_registry(directory: Path, entries: Mapping[str, WeightsEntry]) -> Non
     rows = {name: dataclasses.asdict(entries[name]) for name in sorted(entries)}
     for row in rows.values():
         del row["name"]
-    replace_file(directory / REGISTRY, (json.dumps(rows, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file in one step: a temporary file in the same folder, renamed."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only the owner can read
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with written_whole(directory / REGISTRY) as partial:
+        partial.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

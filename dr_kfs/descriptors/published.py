@@ -24,10 +24,11 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
+from dr_kfs._whole_files import written_whole
 from dr_kfs.descriptors.checkpoints import check_layout, read_checkpoint
 from dr_kfs.descriptors.download import MAX_BYTES, read_url
 from dr_kfs.descriptors.hardnet_layout import hardnet_shapes
-from dr_kfs.weights import FINGERPRINT_LENGTH, replace_file
+from dr_kfs.weights import FINGERPRINT_LENGTH
 
 AUTHORS = "https://github.com/DagnyT/hardnet/raw/master/pretrained"
 KORNIA = "https://huggingface.co/kornia/hardnet/resolve/main"
@@ -210,8 +211,10 @@ def _store(entry: PublishedWeights, checkpoint: bytes) -> Path:
     path, record_path = _cache_paths(entry)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content)
-        replace_file(record_path, (json.dumps(record, indent=2) + "\n").encode())
+        with written_whole(path) as partial:
+            partial.write_bytes(content)
+        with written_whole(record_path) as partial:
+            partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise ValueError(
             f"Cannot write to the cache {path.parent}: {error}. Set DR_KFS_CACHE to a folder that you can write to."

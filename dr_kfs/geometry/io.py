@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from dr_kfs._whole_files import written_whole
 from dr_kfs.geometry import _shape_types as shape_types
 from dr_kfs.geometry import _text_formats as text_formats
 from dr_kfs.geometry.meshes import Meshes
@@ -92,14 +93,16 @@ def save_mesh(meshes: Meshes, path: PathLike) -> None:
             short = [float(str(x)) for x in vertices.astype(np.float32).flat]
             vertices = np.array(short).reshape(-1, 3)
         write = text_formats.obj_text if suffix == ".obj" else text_formats.off_text
-        path.write_text(write(vertices, faces), encoding="utf-8", newline="\n")
+        with written_whole(path) as partial:
+            partial.write_text(write(vertices, faces), encoding="utf-8", newline="\n")
         return
     import trimesh
 
     with _quiet_trimesh():
         mesh = trimesh.Trimesh(vertices=vertices, faces=faces, process=False)
         data: Any = mesh.export(file_type=suffix[1:])  # bytes in these three formats
-    path.write_bytes(data)
+    with written_whole(path) as partial:
+        partial.write_bytes(data)
 
 
 def _load(path: Path, dtype: torch.dtype) -> Meshes:

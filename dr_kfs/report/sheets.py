@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from dr_kfs._whole_files import written_whole
+
 __all__ = ["contact_sheet", "save_image", "tile_rows"]
 
 BACKGROUND = (34, 36, 42)
@@ -111,7 +113,8 @@ def save_image(
     path = Path(path)
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise ValueError(f"{path}: expected a suffix of {', '.join(IMAGE_SUFFIXES)}, got {path.suffix or 'none'}.")
-    Image.fromarray(array).save(path)
+    with written_whole(path) as partial:
+        Image.fromarray(array).save(partial)
 
 
 def _draw_label(draw, text: str, font, *, left: int, middle: int) -> None:  # type: ignore[no-untyped-def]

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from dr_kfs._whole_files import written_whole
+
 __all__ = ["TrainingState"]
 
 
@@ -61,6 +63,5 @@ class TrainingState:
         }
         if self.generator is not None:
             state["generator"] = self.generator.get_state()
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        torch.save(state, partial)
-        partial.replace(self.path)  # in one step: a file that is there is whole
+        with written_whole(self.path) as partial:
+            torch.save(state, partial)

@@ -8,6 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
+from dr_kfs._whole_files import written_whole
+
 
 def kept_files(
     planned: range, folder: Path, save: Callable[[int, Path], None], *, label: str, console: Console
@@ -17,7 +19,6 @@ def kept_files(
     paths = [folder / f"{index:05d}.safetensors" for index in planned]
     for index, path in zip(planned, track(paths, description=label, console=console), strict=True):
         if not path.exists():
-            partial = path.with_suffix(".partial")
-            save(index, partial)
-            partial.replace(path)  # in one step: a file that is there is whole
+            with written_whole(path) as partial:
+                save(index, partial)
     return paths
