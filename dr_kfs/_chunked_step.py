@@ -24,7 +24,7 @@ from dr_kfs.shape_code import ShapeCode
 from dr_kfs.step_plan import StepPlan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ChunkedStep:
     """The distance of pairs of shapes, as a sum over chunks."""
 

@@ -16,7 +16,7 @@ from dr_kfs.descriptors.lit_patches import BlankPatch, describe_lit_patches
 from dr_kfs.matching import match_scales, scaled_similarity
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SeenViews:
     """Some views of some shapes, before they are described."""
 
@@ -34,7 +34,7 @@ class SeenViews:
         return SeenViews(images, tuple(poi))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DescribedViews:
     """What some views of some shapes look like to the matcher."""
 
@@ -59,7 +59,7 @@ class DescribedViews:
 Look: TypeAlias = SeenViews | DescribedViews
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageStages:
     """Detector, descriptor and matcher with what else a distance depends on; see `DRKFSLoss`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from dr_kfs.descriptors import PatchScales
 
+SideName = Literal["predicted", "target"]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class SeenShape:
     """One side of a comparison: B shapes as the matcher sees them."""
 
@@ -37,7 +40,7 @@ class SeenShape:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Direction:
     """One direction of the two-way matching."""
 
@@ -51,7 +54,7 @@ class Direction:
     """Which patch of the other shape, same view and scale, was the best match; patches count as in `PatchScales`."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """DR-KFS of B pairs, taken apart by view, direction and patch."""
 
@@ -85,7 +88,7 @@ class Comparison:
         """The views that contribute most, largest first."""
         return self.per_view.topk(min(count, self.per_view.shape[1]), dim=1).indices
 
-    def patch_error(self, side: str) -> Float[Tensor, "B V P"]:
+    def patch_error(self, side: SideName) -> Float[Tensor, "B V P"]:
         """What each patch adds to the distance; `side`: "predicted" or "target".
 
         `w_i d_i / sum_i w_i` of its scale, times `precision_weight` or `recall_weight`.

@@ -19,7 +19,7 @@ _TOGETHER = 9
 """Candidates whose descriptors are gathered at a time: all of the paper's, and no more memory for a wider search."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PatchMatches:
     """The best match of every query patch."""
 

@@ -17,7 +17,7 @@ from dr_kfs.geometry import Frame
 FORMAT = "dr_kfs.ShapeCode/1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShapeCode:
     """What DR-KFS sees of B shapes: the descriptor and the weight of every patch of every view.
 

@@ -23,7 +23,7 @@ from dr_kfs.geometry import Meshes
 __all__ = ["AuditReport", "Progress", "audit"]
 
 OTHERS = (1.0, 2.0)
-"""How many other shapes of the family the yardstick is the mean of."""
+"""Steps to other shapes of the family, see `another_shape`: the yardstick is the mean of their distances."""
 
 Progress = Callable[[int, int, str], None]
 """Called with the number of finished edits, how many there are, and what comes next."""

@@ -138,7 +138,7 @@ def _all_pairs(points: Tensor, others: Tensor) -> Tensor:
     return torch.cat([_squared(p.T, columns, squared[: len(p)], difference[: len(p)]).argmin(dim=-1) for p in parts])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Blocks:
     """Points along a Morton curve, N blocks of `BLOCK`; the last is filled with copies of its last point."""
 
@@ -196,7 +196,7 @@ def _box_gaps(query: _Blocks, part: slice, reference: _Blocks) -> Tensor:
     return gaps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Search:
     """What has been found for n blocks of queries."""
 

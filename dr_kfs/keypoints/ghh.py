@@ -210,7 +210,7 @@ class GHHDetector(FrozenBuffers):
         return {"type": "GHHDetector", "weights": self.weights, "fingerprint": self.fingerprint}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Prepared:
     """What a detector needs for images of one size."""
 

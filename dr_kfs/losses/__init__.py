@@ -6,6 +6,7 @@ from dr_kfs.losses.balancing import (
     GradientRatioBalancer,
     GradNormBalancer,
     RunningValueBalancer,
+    TermStatistics,
     UncertaintyBalancer,
 )
 from dr_kfs.losses.chamfer import CHAMFER_PRESETS, ChamferConvention, ChamferLoss, chamfer_loss
@@ -21,7 +22,7 @@ from dr_kfs.losses.image import ImageLoss, image_loss
 from dr_kfs.losses.info_chamfer import InfoChamferLoss, info_chamfer_loss
 from dr_kfs.losses.kro import KROLoss, kro_loss
 from dr_kfs.losses.laplacian import UniformLaplacianLoss, uniform_laplacian_loss
-from dr_kfs.losses.loss_term import LossTerm
+from dr_kfs.losses.loss_term import LossTerm, Takes
 from dr_kfs.losses.normal_consistency import NormalConsistencyLoss, normal_consistency_loss
 from dr_kfs.losses.normal_map import NormalMapLoss, normal_map_loss
 from dr_kfs.losses.qal import QALLoss, QALTerms, qal_loss, qal_terms
@@ -57,7 +58,9 @@ __all__ = [
     "Schedule",
     "SilhouetteIoULoss",
     "SoftMatchingLoss",
+    "Takes",
     "TermReport",
+    "TermStatistics",
     "UncertaintyBalancer",
     "UniformLaplacianLoss",
     "chamfer_loss",

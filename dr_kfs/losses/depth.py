@@ -65,7 +65,8 @@ class DepthLoss(RenderedPairLoss):
 
     Args:
         renderer: `(Meshes, Cameras) -> Views`; `SoftRenderer()`, 25 views of 256x256.
-        pixels: which pixels count.
+        pixels: which pixels count. A mean over those that both shapes cover, in all views, is not the mean of what some
+            views say: with `views=` the gradient of `"both"` is nearly unbiased, no more.
         normalize: as in `ImageLoss`.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per pair).
     """

@@ -79,7 +79,7 @@ def interpolate(
     return depth, (barycentric * inverse_depth * shade).sum(-1) * depth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DenseFragments:
     """K faces at P pixels each; a pixel need not list the same faces as its neighbour."""
 

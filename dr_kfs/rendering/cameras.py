@@ -15,7 +15,7 @@ HEMISPHERE_ELEVATIONS = (0.0, 30.0, 60.0)
 HEMISPHERE_AZIMUTHS = tuple(45.0 * step for step in range(8))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Cameras:
     """V perspective cameras that look at a unit-diagonal shape.
 

@@ -33,7 +33,7 @@ from dr_kfs.rendering._share_reference import dense_shares
 from dr_kfs.rendering._softras_reference import dense_fragments, pixel_centres
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fragments:
     """The K fragments of T views of H x W pixels, pixel by pixel: view, then row, then column; then by face."""
 

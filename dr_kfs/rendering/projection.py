@@ -28,7 +28,7 @@ from dr_kfs.rendering.cameras import Cameras
 from dr_kfs.rendering.lighting import Lighting, Shading
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ProjectedMeshes:
     """The meshes of a batch as V cameras see them; what `rasterize_meshes` takes."""
 

@@ -30,7 +30,7 @@ _COUNTED_VIEWS = 4
 """Views in which fragments are counted beforehand."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Views:
     """Rendered views of a batch of meshes."""
 

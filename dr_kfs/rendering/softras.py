@@ -42,7 +42,7 @@ from dr_kfs.rendering._loose_faces import counts_by_view, loose_faces
 Backend = Literal["warp", "reference", "pytorch3d"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RasterizedViews:
     """What the rasterizer returns, one entry per view."""
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from dr_kfs.comparison import Comparison, SeenShape
+from dr_kfs.comparison import Comparison, SeenShape, SideName
 from dr_kfs.descriptors import PatchScales
 from dr_kfs.descriptors.patches import PATCH_SIZE, PATCH_STRIDE
 from dr_kfs.geometry import Meshes, bounding_frame, normalize
@@ -34,8 +34,6 @@ POI_GAMMA = 0.5
 """Exponent that PoI maps are shown with: probabilities are mostly small."""
 HEAT_COLOURS = ((0.0, 0.0, 0.0), (0.55, 0.05, 0.35), (0.95, 0.3, 0.1), (1.0, 0.8, 0.2), (1.0, 1.0, 0.9))
 """Of the error maps, from 0 to the largest error."""
-
-Side = Literal["predicted", "target"]
 
 
 def comparison_sheet(
@@ -61,7 +59,7 @@ def comparison_sheet(
     names = view_names(_cameras_of(comparison), count)
     values = comparison.per_view[item].tolist()
     captions = [f"{names[view]} ({values[view]:.4f})" for view in chosen]
-    sides: tuple[Side, Side] = ("predicted", "target")
+    sides: tuple[SideName, SideName] = ("predicted", "target")
     rows: list[Sequence[Tile]] = []
     labels: list[str] = []
     for heading, maps_of in (("shaded", _images_of), ("PoI", _poi_of)):
@@ -98,7 +96,7 @@ def render_sheet(
     return _views_sheet(views.images[item], None if poi is None else poi[item], cameras)
 
 
-def seen_sheet(comparison: Comparison, side: Side, *, item: int = 0) -> UInt8[np.ndarray, "height width 3"]:
+def seen_sheet(comparison: Comparison, side: SideName, *, item: int = 0) -> UInt8[np.ndarray, "height width 3"]:
     """All views of one side of a comparison with their PoI maps, as `render_sheet`.
 
     Args:
@@ -153,7 +151,7 @@ def draw_matches(
     view: int,
     *,
     item: int = 0,
-    side: Side = "predicted",
+    side: SideName = "predicted",
     count: int = 8,
     dpi: int = 130,
 ) -> UInt8[np.ndarray, "height width 3"]:
@@ -176,7 +174,7 @@ def draw_matches(
     if side not in ("predicted", "target"):
         raise ValueError(f'side must be "predicted" or "target", got {side!r}.')
     check_views([view], comparison.per_view.shape[1])
-    other: Side = "target" if side == "predicted" else "predicted"
+    other: SideName = "target" if side == "predicted" else "predicted"
     left, right = _images_of(_seen(comparison, side)), _images_of(_seen(comparison, other))
     if left is None or right is None:
         raise ValueError("draw_matches needs the views of both shapes: compare shapes instead of a ShapeCode.")
@@ -298,7 +296,7 @@ def _heat_at_one_scale(error: Float[Tensor, "C P"], image_size: int) -> Float[Te
     return spread(error) / spread(torch.ones_like(error))
 
 
-def _seen(comparison: Comparison, side: Side) -> SeenShape:
+def _seen(comparison: Comparison, side: SideName) -> SeenShape:
     return comparison.predicted if side == "predicted" else comparison.target
 
 

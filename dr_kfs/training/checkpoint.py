@@ -14,7 +14,7 @@ from dr_kfs._whole_files import written_whole
 __all__ = ["TrainingState"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingState:
     """What a run consists of beside its data, and the file that keeps it."""
 

@@ -35,7 +35,7 @@ MIN_CHANGE = 0.3
 """A removal is seen in a patch if the PoI changes by this share of the anchor's sum."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Triplets:
     """Anchor, positive and (where there is one) negative patches."""
 

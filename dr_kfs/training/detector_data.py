@@ -35,7 +35,7 @@ MATCH_RADIUS = 2.5
 """A reprojected corner is found again if a corner lies this near [px]."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LabelledPatches:
     """Image windows and whether their centre is a keypoint."""
 
@@ -56,7 +56,7 @@ class LabelledPatches:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CornerMap:
     """Shi-Tomasi's two eigenvalues of a view and the corners in it."""
 

@@ -37,7 +37,7 @@ from dr_kfs.training.scores import average_precision, fpr_at_95_recall
 from dr_kfs.training.train_descriptor import RawPatches, evaluate, save_untrained
 
 Split = Literal["validation", "test"]
-HELD_OUT = {
+SPLITS = {
     "validation": (VALIDATION_FAMILIES, VALIDATION_SEEDS.start),
     "test": (TEST_FAMILIES, TEST_SEEDS.start + 1000),
 }
@@ -61,7 +61,7 @@ class SIFTPatches(nn.Module):
 
 def held_out_triplets(split: Split, shapes: int, detector: GHHDetector, *, seed: int, console: Console) -> Triplets:
     """Triplets of families that no training has seen."""
-    families, first = HELD_OUT[split]
+    families, first = SPLITS[split]
     generator = torch.Generator().manual_seed(seed)
     parts = []
     for index in track(range(shapes), description=f"rendering {split} shapes", console=console):
@@ -96,8 +96,8 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the scores.")] = None,
 ) -> None:
     """Score descriptors on patches of families that no training has seen, and on photographs."""
-    if split not in HELD_OUT:
-        raise typer.BadParameter(f"is one of {', '.join(HELD_OUT)}, not {split}", param_hint="--split")
+    if split not in SPLITS:
+        raise typer.BadParameter(f"is one of {', '.join(SPLITS)}, not {split}", param_hint="--split")
     console = Console(width=None if sys.stdout.isatty() else 110)
     data = held_out_triplets(split, shapes, GHHDetector(detector), seed=seed, console=console)  # type: ignore[arg-type]
     photographs = photograph_pairs(HOMOGRAPHIES, generator=torch.Generator().manual_seed(seed))

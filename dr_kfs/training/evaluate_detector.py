@@ -22,7 +22,7 @@ from dr_kfs.keypoints import GHHDetector
 from dr_kfs.keypoints.ghh import DEFAULT_DETECTOR
 from dr_kfs.training.repeatability import Change, above_blank, baselines, fewest_points, repeatability, view_pairs
 
-HELD_OUT = {
+SPLITS = {
     "validation": (VALIDATION_FAMILIES, VALIDATION_SEEDS.start + 500),
     "test": (TEST_FAMILIES, TEST_SEEDS.start + 500),
 }
@@ -44,8 +44,8 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the figures.")] = None,
 ) -> None:
     """Print how often detectors find a point again on families that no training has seen."""
-    if split not in HELD_OUT:
-        raise typer.BadParameter(f"is one of {', '.join(HELD_OUT)}, not {split}", param_hint="--split")
+    if split not in SPLITS:
+        raise typer.BadParameter(f"is one of {', '.join(SPLITS)}, not {split}", param_hint="--split")
     console = Console(width=None if sys.stdout.isatty() else 110)
     rivals = baselines()
     detectors = {name: above_blank(GHHDetector(name)) for name in weights or [DEFAULT_DETECTOR]} | rivals
@@ -53,7 +53,7 @@ def main(
     points: dict[str, float] = {}
     for change, title in CHANGES.items():
         label = f"rendering {split} shapes"
-        drawn = view_pairs(*HELD_OUT[split], change, pairs, seed=seed, label=label, console=console)
+        drawn = view_pairs(*SPLITS[split], change, pairs, seed=seed, label=label, console=console)
         numbers = fewest_points(rivals, drawn, count=count)
         points[title] = round(sum(numbers) / len(numbers), 1)
         found[title] = repeatability(detectors, drawn, numbers, radius=radius)

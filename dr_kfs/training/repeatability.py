@@ -42,7 +42,7 @@ Response = Callable[[Float[Tensor, "B H W"]], Float[Tensor, "B H W"]]
 Change = Literal["view", "triangles", "export"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ViewPair:
     """Two images of what is to the eye one shape."""
 

@@ -34,7 +34,7 @@ LARGEST_SCORE = 20.0
 BISECTIONS = 14
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CarriedPixels:
     """Where the surface at each pixel of a view lies in another one."""
 

@@ -6,9 +6,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-FAMILIES = ("chair", "table", "lamp", "airplane", "car")
-"""What the registered weights were trained on and scored with; the commands in `weights/README.md` make them again."""
-
 
 def average_precision(scores: Float[Tensor, " K"], positive: Bool[Tensor, " K"]) -> float:
     """Area under the precision-recall curve: the mean precision at each positive, by falling score."""

@@ -62,7 +62,7 @@ STRENGTHS: dict[Variant, dict[str, tuple[float, ...]]] = {
 """What is done to a shape of each variant; another shape of the family, twice, goes with all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EditedViews:
     """One shape and its edits from the same views."""
 

@@ -26,8 +26,8 @@ from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.training.checkpoint import TrainingState
 from dr_kfs.training.descriptor_data import VIEWS, Triplets, shape_triplets
-from dr_kfs.training.scores import FAMILIES, average_precision, fpr_at_95_recall
-from dr_kfs.training.train_detector import HELD_OUT
+from dr_kfs.training.scores import average_precision, fpr_at_95_recall
+from dr_kfs.training.train_detector import FIRST_FAMILIES, TEST_SEED
 from dr_kfs.weights import register_weights
 
 MARGIN = 1.0
@@ -43,7 +43,7 @@ def collect(
     seed: int,
     label: str,
     console: Console,
-    families: Sequence[str] = FAMILIES,
+    families: Sequence[str] = FIRST_FAMILIES,
 ) -> Triplets:
     """Triplets of `count` shapes, families in turn."""
     generator = torch.Generator().manual_seed(seed)
@@ -188,7 +188,7 @@ def main(
     data = collect(0, shapes, poi, seed=seed, label="rendering training shapes", console=console)
     console.print(f"{len(data.anchors)} triplets, {int(data.has_negative.sum())} with a removed part")
     network = fit(data, steps=steps, batch=batch, rate=rate, seed=seed, checkpoint=checkpoint, console=console)
-    test = collect(2 * HELD_OUT, held_out_shapes, poi, seed=seed + 2, label="rendering test shapes", console=console)
+    test = collect(TEST_SEED, held_out_shapes, poi, seed=seed + 2, label="rendering test shapes", console=console)
     out.mkdir(parents=True, exist_ok=True)
     tensors = {key: value for key, value in network.state_dict().items() if value.is_floating_point()}
     with tempfile.TemporaryDirectory() as scratch:
@@ -212,7 +212,7 @@ def main(
         kind="descriptor",
         architecture="HardNet (kornia.feature.HardNet)",
         license="MIT",
-        data=f"PoI patches of {shapes} procedural shapes ({', '.join(FAMILIES)}), seeds 0 to {shapes - 1}",
+        data=f"PoI patches of {shapes} procedural shapes ({', '.join(FIRST_FAMILIES)}), seeds 0 to {shapes - 1}",
         command=f"python -m dr_kfs.training.train_descriptor --shapes {shapes} --held-out-shapes {held_out_shapes} "
         f"--steps {steps} --batch {batch} --rate {rate} --seed {seed} --detector {detector} --name {name}",
         seed=seed,

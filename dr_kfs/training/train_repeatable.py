@@ -35,7 +35,7 @@ from dr_kfs.training.detector_data import FIELD
 from dr_kfs.training.ghh_network import Check, GHHNetwork
 from dr_kfs.training.repeatability import Response, baselines
 from dr_kfs.training.repeatability_loss import CarriedPixels, carried_pixels, expected_repeatability
-from dr_kfs.training.train_detector import HELD_OUT, GHHParameters, figures_of, platt, scores_of
+from dr_kfs.training.train_detector import CALIBRATION_SEED, GHHParameters, figures_of, platt, scores_of
 from dr_kfs.training.train_detector import collect as collect_windows
 from dr_kfs.training.view_groups import ViewGroups, camera_of, collect, depth_of
 from dr_kfs.weights import register_weights
@@ -55,7 +55,7 @@ AVERAGE = 0.99
 """Decay per step of the average of the weights."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pairs:
     """Pairs of views: the first views of all pairs, then their second ones."""
 
@@ -187,7 +187,7 @@ def calibrated(network: GHHNetwork, held_out_shapes: int, *, seed: int, console:
     """The best weights with the calibration of `train_detector`: Platt's, on labelled windows of held-out shapes."""
     parameters = GHHParameters(network.best_filters.cpu(), network.best_biases.cpu())
     label = "rendering calibration shapes"
-    held = collect_windows(HELD_OUT, held_out_shapes, seed=seed + 1, label=label, console=console)
+    held = collect_windows(CALIBRATION_SEED, held_out_shapes, seed=seed + 1, label=label, console=console)
     margin = (FIELD - parameters.filters.shape[-1]) // 2
     scale, offset = platt(scores_of(parameters, held.cropped(margin)), held.is_keypoint)
     return {"filters": parameters.filters, "biases": parameters.biases, "scale": scale, "offset": offset}

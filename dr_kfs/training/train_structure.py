@@ -53,7 +53,7 @@ SHAPES_PER_STEP = 2
 SMALL_CHANGES = 3
 """Of a shape, per step, beside one change of its parts and one other shape."""
 PATCH_WEIGHT = 0.2
-HELD_OUT = 48
+HELD_OUT_SHAPES = 48
 """Shapes at the end of the plan that are only evaluated."""
 TRIPLETS_PER_STEP = 64
 FIRST_TRIPLET_SEED = TRAIN_SEEDS.start + 5000
@@ -162,7 +162,7 @@ def shape_loss(
     return loss
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TripletTerm:
     """HardNet's own loss on PoI patches, as in the first stage."""
 
@@ -317,21 +317,23 @@ def main(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train HardNet on labelled edits, evaluate it on held-out shapes, and register it."""
-    if shapes <= HELD_OUT:
-        raise typer.BadParameter(f"needs more than the {HELD_OUT} shapes that are held out", param_hint="--shapes")
+    if shapes <= HELD_OUT_SHAPES:
+        raise typer.BadParameter(
+            f"needs more than the {HELD_OUT_SHAPES} shapes that are held out", param_hint="--shapes"
+        )
     console = Console()
     paths = collect(range(first_shape, first_shape + shapes), views, console=console)
     network, poi = starting_network(start).to(device), GHHDetector(detector).to(device)
     triplets = None
     if triplet_weight:
         triplets = TripletTerm.collected(triplet_shapes, triplet_weight, detector, seed=seed, console=console)
-    held_out = paths[-HELD_OUT:]
+    held_out = paths[-HELD_OUT_SHAPES:]
     untrained = copy.deepcopy(network.state_dict())
     before = evaluate(DescribedPatches(network, poi), held_out, device=device)
     fit(
         network,
         poi,
-        paths[:-HELD_OUT],
+        paths[:-HELD_OUT_SHAPES],
         steps=steps,
         rate=rate,
         fine_share=fine_share,
@@ -357,7 +359,7 @@ def main(
         kind="descriptor",
         architecture="HardNet (kornia.feature.HardNet), stored as float16",
         license="MIT",
-        data=f"labelled edits of {shapes - HELD_OUT} procedural shapes of the training families, from {start}",
+        data=f"labelled edits of {shapes - HELD_OUT_SHAPES} procedural shapes of the training families, from {start}",
         command=f"python -m dr_kfs.training.train_structure --shapes {shapes} --first-shape {first_shape} "
         f"--steps {steps} --rate {rate} --fine-share {fine_share} --shift {shift} --stretch {stretch} "
         f"--triplet-weight {triplet_weight} --triplet-shapes {triplet_shapes} --trained-share {trained_share} "

@@ -28,7 +28,7 @@ DEPTH_STEPS = 20_000
 NEAREST_DEPTH = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ViewGroups:
     """G shapes, each in V views."""
 

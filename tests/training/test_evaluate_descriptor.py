@@ -47,5 +47,5 @@ class TestCommand:
     def test_held_out_families_were_not_trained_on(self, split):
         from dr_kfs.datasets import split_of
 
-        families, first = evaluate_descriptor.HELD_OUT[split]
+        families, first = evaluate_descriptor.SPLITS[split]
         assert all(split_of(family, first) == split for family in families)
