@@ -10,9 +10,9 @@ from torch import Tensor
 
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.geometry.soft_surface import normalize_surface, surface_frame
+from dr_kfs.losses._rendered_pairs import Normalization
 from dr_kfs.shape_code import ShapeCode, check_same_settings
 
-Normalization = Literal["target", "each", "none"]
 Shape = Any
 """`Meshes`, `VoxelGrid`, `ShapeCode`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence of those; a
 predicted one may be a `SoftSurface`."""

@@ -27,6 +27,7 @@ from dr_kfs.descriptors.precision import Precision
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.keypoints import GHHDetector
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
+from dr_kfs.losses._rendered_pairs import check_normalization
 from dr_kfs.matching import LocalizedMatcher
 from dr_kfs.presets import Preset, find_preset, preset_name
 from dr_kfs.rendering import SoftRenderer
@@ -116,8 +117,7 @@ class DRKFSLoss(nn.Module):
         cuda_graphs: bool = False,
     ) -> None:
         super().__init__()
-        if normalize not in ("target", "each", "none"):
-            raise ValueError(f'normalize must be "target", "each" or "none", got {normalize!r}.')
+        check_normalization(normalize)
         check_reduction(reduction)
         if view_chunk is not None and view_chunk < 1:
             raise ValueError(f"view_chunk must be at least 1, got {view_chunk}.")

@@ -10,7 +10,7 @@ import torch
 import typer
 
 from dr_kfs import DRKFSLoss, GHHDetector, Meshes, load_shapes
-from dr_kfs.presets import Preset
+from dr_kfs.presets import Preset, find_preset
 
 SHAPE_HELP = "Shape file (obj, off, ply, stl, glb, gltf; voxels: binvox, npy, npz, mat)."
 """What `load_shapes` reads."""
@@ -99,6 +99,7 @@ def build_loss(
     if preset is not None:
         if detector is not None or descriptor is not None:
             raise ValueError("A preset names all weights: leave out --detector and --descriptor, or --preset.")
+        find_preset(preset)  # so that it is one
         return DRKFSLoss.from_preset(cast(Preset, preset), **settings).to(device)
     if detector is not None:
         settings["detector"] = GHHDetector(detector)

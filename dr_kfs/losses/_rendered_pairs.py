@@ -40,8 +40,7 @@ class RenderedPairLoss(nn.Module):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__()
-        if normalize not in ("target", "each", "none"):
-            raise ValueError(f'normalize must be "target", "each" or "none", got {normalize!r}.')
+        check_normalization(normalize)
         check_reduction(reduction)
         self.renderer: Any = SoftRenderer() if renderer is None else renderer
         self.normalize: Normalization = normalize
@@ -81,6 +80,12 @@ class RenderedPairLoss(nn.Module):
         frame = bounding_frame(target)
         own = frame if self.normalize == "target" else surface_frame(predicted)
         return normalize_surface(predicted, own), normalize(target, frame)
+
+
+def check_normalization(normalize: Normalization) -> None:
+    """Raise ValueError for any other frame."""
+    if normalize not in ("target", "each", "none"):
+        raise ValueError(f'normalize must be "target", "each" or "none", got {normalize!r}.')
 
 
 def check_pair(predicted: Tensor, target: Tensor, name: str) -> None:
