@@ -43,7 +43,10 @@ class RowFile(Generic[Row]):
         if path is None:
             return
         header = json.dumps({"format": form, "settings": settings}, sort_keys=True)
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        try:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+        except UnicodeDecodeError:
+            raise ValueError(f"{path} is no file of {one}s: take another name.") from None
         whole = text[: text.rfind("\n") + 1]
         if not whole:
             if text and not header.startswith(text):

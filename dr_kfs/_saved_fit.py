@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dr_kfs._whole_files import written_whole
+from dr_kfs.whole_files import written_whole
 
 
 def fingerprint(*tensors: Tensor) -> str:

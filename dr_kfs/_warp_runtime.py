@@ -31,12 +31,20 @@ def quiet_warp() -> Iterator[ModuleType]:
         with _lock:
             if not _started:
                 with _without_driver_warning():
-                    warp.init()
+                    _initialise(warp)
                 _started = True
         yield warp
     finally:
         warp.config.log_level = log_level
         warp.config.use_precompiled_headers = headers
+
+
+def _initialise(warp: ModuleType) -> None:
+    try:
+        warp.init()
+    except OSError as error:
+        way_out = "Compiled kernels are kept there: set WARP_CACHE_PATH to a folder that you can write to."
+        raise OSError(error.errno, f"{error.strerror}. {way_out}", error.filename) from error
 
 
 @contextlib.contextmanager

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from typing import Any
 from dr_kfs._row_file import RowFile
 from dr_kfs.drkfs import DRKFSLoss
 from dr_kfs.geometry import Meshes, bounding_frame, normalize, sample_surface
-from dr_kfs.geometry.io import MESH_SUFFIXES
+from dr_kfs.geometry.io import MESH_SUFFIXES, gltf_buffers
 from dr_kfs.geometry.voxel_files import VOXEL_SUFFIXES
 from dr_kfs.losses.chamfer import chamfer_loss
 from dr_kfs.metrics import point_noise_floor, point_scores
+from dr_kfs.whole_files import written_whole
 
 __all__ = [
     "SCORES",
@@ -48,8 +48,9 @@ class PairFiles:
     target: Path
 
     def stamp(self) -> list[list[int]]:
-        """Size [bytes] and time of change [ns] of both files."""
-        return [[stat.st_size, stat.st_mtime_ns] for stat in (self.predicted.stat(), self.target.stat())]
+        """Size [bytes] and time of change [ns] of both files, and of those that a .gltf names."""
+        files = [file for path in (self.predicted, self.target) for file in (path, *gltf_buffers(path))]
+        return [[stat.st_size, stat.st_mtime_ns] for stat in (file.stat() for file in files)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,24 +109,33 @@ def _shapes_below(folder: Path, suffixes: Sequence[str]) -> dict[str, Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder.")
     found: dict[str, Path] = {}
-    for place, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if _counts(name))
-        for path in (Path(place, name) for name in sorted(files) if _counts(name)):
-            if path.suffix.lower() not in suffixes:
-                continue
-            name = path.relative_to(folder).with_suffix("").as_posix()
-            if name in found:
-                raise ValueError(
-                    f"{found[name]} and {path} have one name: which of them counts? Say it by suffix, or move one."
-                )
-            found[name] = path
+    for path in _files_below(folder, above=()):
+        if path.suffix.lower() not in suffixes:
+            continue
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        if name in found:
+            raise ValueError(
+                f"{found[name]} and {path} have one name: which of them counts? Say it by suffix, or move one."
+            )
+        found[name] = path
     if not found:
         raise FileNotFoundError(f"{folder} holds no shapes ({', '.join(suffixes)}).")
     return found
 
 
-def _counts(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
+def _files_below(folder: Path, above: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    """Files of a folder and those below it, but for links back to a folder that they are in (`above`)."""
+    stat = folder.stat()
+    here = (stat.st_dev, stat.st_ino)
+    if here in above:
+        return
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue
+        if path.is_dir():
+            yield from _files_below(path, (*above, here))
+        else:
+            yield path
 
 
 def score_pair(
@@ -184,7 +194,11 @@ def summary(scores: Sequence[PairScores]) -> dict[str, dict[str, float]]:
 def write_csv(scores: Sequence[PairScores], failed: Mapping[str, str], path: Path) -> None:
     """One row per pair; those that failed have no scores, but the reason."""
     rows = [*(asdict(one) for one in scores), *({"name": name, "error": why} for name, why in failed.items())]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    # File names need not be UTF-8: their bytes come back as they were.
+    with (
+        written_whole(path) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.DictWriter(file, ("name", *SCORES, "error"), restval="")
         writer.writeheader()
         writer.writerows(sorted(rows, key=lambda row: str(row["name"])))
@@ -213,11 +227,11 @@ class ScoreFile:
         )
         self._found = {scores.name: (stamp, scores) for stamp, scores in self._file.rows}
 
-    def scores(self, pair: PairFiles) -> PairScores | None:
-        """Of a finished pair; None where it is to be scored."""
-        stamp, scores = self._found.get(pair.name, (None, None))
-        return scores if stamp == pair.stamp() else None
+    def scores(self, name: str, stamp: list[list[int]]) -> PairScores | None:
+        """Of a pair that is finished with its files as they are (`PairFiles.stamp`); None where it is to be scored."""
+        kept, scores = self._found.get(name, (None, None))
+        return scores if kept == stamp else None
 
-    def append(self, pair: PairFiles, scores: PairScores) -> None:
-        """Keep a finished pair, on disk too."""
-        self._file.append((pair.stamp(), scores))
+    def append(self, stamp: list[list[int]], scores: PairScores) -> None:
+        """Keep a finished pair, on disk too; `stamp` is from before its files were read."""
+        self._file.append((stamp, scores))

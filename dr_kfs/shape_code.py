@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dr_kfs._whole_files import written_whole
 from dr_kfs.geometry import Frame
+from dr_kfs.whole_files import written_whole
 
 FORMAT = "dr_kfs.ShapeCode/1"
 

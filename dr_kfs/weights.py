@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from dr_kfs._whole_files import written_whole
+from dr_kfs.whole_files import written_whole
 
 __all__ = [
     "WeightsEntry",

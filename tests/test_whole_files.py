@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dr_kfs._whole_files import written_whole
+from dr_kfs.whole_files import written_whole
 
 
 def write(path: Path, text: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +28,7 @@ def load_distance(spec: str, *, device: str = "cpu") -> Distance:
     settings, or an object with `name`, `prepare`, `distance` and `settings` (a `Distance`).
 
     Raises:
-        ValueError: an unknown name, no such file, or nothing of that name in it.
+        ValueError: an unknown name, no such file, one that fails as it is imported, or nothing of that name in it.
         ImportError: no such module.
         TypeError: what stands there is none of these.
     """
@@ -55,7 +57,8 @@ def _from_file(path: Path) -> ModuleType:
     folder = str(path.resolve().parent)
     sys.path.insert(0, folder)
     try:
-        found.loader.exec_module(module)
+        with _import_errors(str(path)):
+            found.loader.exec_module(module)
     finally:
         sys.path.remove(folder)
     return module
@@ -65,6 +68,18 @@ def _from_module(name: str) -> ModuleType:
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
-        return importlib.import_module(name)
+        with _import_errors(name):
+            return importlib.import_module(name)
     finally:
         sys.path.remove(folder)
+
+
+@contextlib.contextmanager
+def _import_errors(place: str) -> Iterator[None]:
+    """What a user's module raises as it is imported, with its name."""
+    try:
+        yield
+    except ImportError:
+        raise  # it names the module that is missing
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error

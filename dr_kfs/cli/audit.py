@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +29,9 @@ from dr_kfs.audit import (
     score_table,
     select_edits,
 )
-from dr_kfs.cli.stages import Device, check_suffix, pick_device
+from dr_kfs.cli.outputs import check_outputs, check_suffix, print_line, text_console
+from dr_kfs.cli.stages import Device, pick_device
+from dr_kfs.whole_files import written_whole
 
 PICTURE_SUFFIXES = (".pdf", ".png", ".svg")
 DEFAULT_DISTANCES = ("drkfs", "chamfer", "iou", "pixel-mse", "poi-mse", "silhouette-mse")
@@ -79,33 +83,36 @@ def audit_command(
     Bars shifted and removed (Table 5 of the paper), legs changed and removed at equal Chamfer distance (Figure 2),
     parts, holes, fragments, noise, voxels and more; every score with a 95 % bootstrap interval over shapes.
     """
-    console = Console()
+    console = text_console()
     if show_list:
         _show_list(console)
         return
     if picture is not None:
         check_suffix(picture, PICTURE_SUFFIXES)
         check_matplotlib()
+    to_stdout = json_path is not None and str(json_path) == "-"
+    check_outputs({"--json": None if to_stdout else json_path, "--picture": picture, "--rows": rows})
     place = pick_device(device)
     chosen = select_edits(None if edits is None else _names(edits))
-    distances = [load_distance(spec, device=place) for spec in distance or DEFAULT_DISTANCES]
-    report = _run(distances, _names(families), shapes, split, chosen, seed, rows)
+    with contextlib.redirect_stdout(sys.stderr):  # a distance of the user's may print
+        distances = [load_distance(spec, device=place) for spec in distance or DEFAULT_DISTANCES]
+        report = _run(distances, _names(families), shapes, split, chosen, seed, rows)
     if picture is not None:
         save_audit_picture(report, picture)
     text = json.dumps(report_json(report), indent=1)
-    if json_path is not None and str(json_path) == "-":
+    if to_stdout:
         print(text)
         return
     if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(text + "\n", encoding="utf-8")
+        with written_whole(json_path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
     console.print(score_table(report))
     console.print(edit_table(report))
     if report.skipped:
         console.print(f"{len(report.skipped)} edits do not exist for their shape (rows say why)", highlight=False)
     for path in (json_path, picture, rows):
         if path is not None:
-            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+            print_line(console, f"wrote {path}")
 
 
 def _run(
@@ -118,7 +125,7 @@ def _run(
     rows: Path | None,
 ) -> AuditReport:
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*columns, console=text_console(stderr=True), transient=True) as progress:
         bar = progress.add_task("")
 
         def show(done: int, total: int, text: str) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from dr_kfs import Comparison
+from dr_kfs.cli.outputs import print_line, text_console
 from dr_kfs.cli.stages import (
     SHAPE_HELP,
     Descriptor,
@@ -19,6 +20,7 @@ from dr_kfs.cli.stages import (
     PresetName,
     build_loss,
     load_shape,
+    load_target,
     pick_device,
 )
 from dr_kfs.report import comparison_sheet, comparison_table, save_image, seen_sheet, view_runs, weights_text
@@ -45,23 +47,24 @@ def compare_command(
     0 is identical. Values of different weights are different metrics: the weights are always named.
     """
     place = pick_device(device)
-    ours, theirs = load_shape(predicted, place), load_shape(target, place)
+    ours, theirs = load_shape(predicted, place), load_target(target, place)
     loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor, preset=preset)
     if save_views is not None:
         save_views.mkdir(parents=True, exist_ok=True)
-    with Console(stderr=True).status(f"comparing {loss.view_count} views on {place} ..."):
+    with text_console(stderr=True).status(f"comparing {loss.view_count} views on {place} ..."):
         comparison = loss.compare(ours, theirs)
         written = [] if save_views is None else _write_sheets(comparison, save_views)
+    if not comparison.predicted.weights.any():
+        warnings.warn(f"no view shows anything of {predicted}: is it empty, or far from the target?", stacklevel=1)
     if as_json:
         files = {"predicted": str(predicted), "target": str(target), "files": [str(path) for path in written]}
         print(json.dumps({**files, **comparison.to_dict()}, indent=2))
         return
-    console = Console()
-    console.print(f"{predicted} against {target}", markup=False, highlight=False, soft_wrap=True)
+    console = text_console()
+    print_line(console, f"{predicted} against {target}")
     console.print(comparison_table(comparison, worst=5))
-    console.print(weights_text(comparison.settings), markup=False, highlight=False, soft_wrap=True)
-    for path in written:
-        console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    for line in (weights_text(comparison.settings), *(f"wrote {path}" for path in written)):
+        print_line(console, line)
 
 
 def _write_sheets(comparison: Comparison, directory: Path) -> list[Path]:

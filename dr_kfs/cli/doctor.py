@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dr_kfs import DRKFSLoss, Meshes, SoftRenderer, __version__, hemisphere_rig
+from dr_kfs.cli.outputs import text_console
 from dr_kfs.descriptors.precision import has_bfloat16_units
 from dr_kfs.weights import available_weights, weights_entry, weights_fingerprint
 
@@ -32,12 +33,12 @@ def doctor_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")] = False,
 ) -> None:
     """Show versions, devices, backends, weights and extras, and run a self-test; exit code 1 if it fails."""
-    with Console(stderr=True).status("testing ..."):
+    with text_console(stderr=True).status("testing ..."):
         report = examine()
     if as_json:
         print(json.dumps(report, indent=2))
     else:
-        _print(report, Console())
+        _print(report, text_console())
     if not all(test["passed"] for test in report["self_test"]):
         raise typer.Exit(1)
 

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from dr_kfs import DRKFSLoss
-from dr_kfs.cli.stages import Descriptor, Detector, Device, PresetName, build_loss, load_shape, pick_device
+from dr_kfs import DRKFSLoss, __version__
+from dr_kfs.cli.outputs import check_outputs, print_line, text_console, warnings_as_lines
+from dr_kfs.cli.stages import Descriptor, Detector, Device, PresetName, build_loss, load_shape, load_target, pick_device
 from dr_kfs.evaluation import (
     SCORES,
     SUFFIXES,
@@ -28,6 +28,7 @@ from dr_kfs.evaluation import (
     write_csv,
 )
 from dr_kfs.report import weights_text
+from dr_kfs.whole_files import written_whole
 
 STDOUT = Path("-")
 WORST = 5
@@ -51,7 +52,7 @@ def evaluate_command(
     tau: Annotated[
         float, typer.Option(help="Of precision, recall and F1, as a share of the target's diagonal.")
     ] = 0.01,
-    seed: Annotated[int, typer.Option(min=0, help="Of the points.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the points.")] = 0,
     suffixes: Annotated[
         str, typer.Option(help="Only files with these suffixes, with commas.", show_default="all shapes")
     ] = ",".join(SUFFIXES),
@@ -67,12 +68,15 @@ def evaluate_command(
     """
     if not (math.isfinite(tau) and tau > 0):
         raise ValueError(f"--tau must be positive, got {tau}.")
-    outputs = [path for path in (csv_path, json_path) if path not in (None, STDOUT)]
-    _check_outputs([*outputs, *([rows] if rows else [])])
+    if csv_path == STDOUT:
+        raise ValueError('--csv needs a file: only --json takes "-".')
+    json_file = None if json_path == STDOUT else json_path
     place = pick_device(device)
     pairs = pair_files(predicted, target, [f".{suffix.strip().lower().lstrip('.')}" for suffix in suffixes.split(",")])
+    check_outputs({"--csv": csv_path, "--json": json_file, "--rows": rows})
     loss = build_loss(device=place, detector=detector, descriptor=descriptor, preset=preset)
     settings = {
+        "dr_kfs": __version__,
         "predicted": str(predicted.resolve()),
         "target": str(target.resolve()),
         "samples": samples,
@@ -97,21 +101,22 @@ def evaluate_command(
         "failed": failed,
     }
     text = json.dumps(report, indent=2, allow_nan=False)
-    messages = Console(stderr=True)
+    # Files first: whoever reads what is printed may leave.
+    if json_file is not None:
+        with written_whole(json_file) as partial:
+            partial.write_text(text + "\n", "utf-8")
+    if csv_path is not None:
+        write_csv(scored, failed, csv_path)
+    messages = text_console(stderr=True)
+    for name, why in failed.items():
+        print_line(messages, f"failed: {name}: {why}")
+    if interrupted:
+        print_line(messages, "Interrupted." + ("" if rows is None else " The same command goes on from here."))
     if json_path == STDOUT:
         print(text)
     else:
         _print_report(scored, len(pairs), tau, report)
-    for name, why in failed.items():
-        messages.print(f"failed: {name}: {why}", markup=False, highlight=False, soft_wrap=True)
-    if json_path not in (None, STDOUT):
-        json_path.write_text(text + "\n", "utf-8")
-    if csv_path is not None:
-        write_csv(scored, failed, csv_path)
     if interrupted:
-        messages.print(
-            "Interrupted." + ("" if rows is None else " The same command goes on from here."), highlight=False
-        )
         raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
@@ -130,35 +135,28 @@ def _score(
     seed: int,
 ) -> None:
     """Fill `scored`, and `failed` with the reason, by name; what is there when it is interrupted is whole."""
-    for pair in track(pairs, description="evaluating", console=Console(stderr=True), transient=True):
-        scores = kept.scores(pair)
-        if scores is None:
-            try:
-                ours, theirs = load_shape(pair.predicted, device), load_shape(pair.target, device)
-                scores = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
-            except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
-                kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-                failed[pair.name] = kind + " ".join(str(error).split())
-                continue
-            kept.append(pair, scores)
+    for pair in track(pairs, description="evaluating", console=text_console(stderr=True), transient=True):
+        try:
+            stamp = pair.stamp()  # before they are read: what changes meanwhile is scored anew the next time
+            scores = known = kept.scores(pair.name, stamp)
+            if scores is None:
+                with warnings_as_lines(pair.name):
+                    ours, theirs = load_shape(pair.predicted, device), load_target(pair.target, device)
+                    scores = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
+        except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
+            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+            failed[pair.name] = kind + " ".join(str(error).split())
+            continue
+        if known is None:
+            kept.append(stamp, scores)
         scored.append(scores)
 
 
-def _check_outputs(paths: list[Path]) -> None:
-    """Refuse what cannot be written before any work is done for it."""
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise ValueError("--csv, --json and --rows need files of their own.")
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a"):
-            pass
-
-
 def _print_report(scored: list[PairScores], pairs: int, tau: float, report: dict[str, Any]) -> None:
-    console = Console()
+    console = text_console()
     missing = pairs - len(scored)
-    note = f"; the means are over the others, and {missing} are missing" if missing else ""
-    console.print(f"{len(scored)} of {pairs} pairs scored{note}", highlight=False)
+    note = f"; {missing} missing from the means" if missing and scored else ""
+    print_line(console, f"{len(scored)} of {pairs} pairs scored{note}")
     table = Table(
         box=SIMPLE_HEAD,
         padding=0,  # narrow enough for 80 columns
@@ -171,6 +169,5 @@ def _print_report(scored: list[PairScores], pairs: int, tau: float, report: dict
         table.add_row(which, *(f"{report['summary'][key][which]:.4f}" for key in SCORES))
     console.print(table)
     for one in sorted(scored, key=lambda one: -one.drkfs)[:WORST]:
-        line = f"DR-KFS {one.drkfs:.4f}, Chamfer {one.chamfer:.4f}, F1 {one.f1:.4f}: {one.name}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(weights_text(report["settings"]["loss"]), markup=False, highlight=False, soft_wrap=True)
+        print_line(console, f"DR-KFS {one.drkfs:.4f}, Chamfer {one.chamfer:.4f}, F1 {one.f1:.4f}: {one.name}")
+    print_line(console, weights_text(report["settings"]["loss"]))

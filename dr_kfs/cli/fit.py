@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dr_kfs import FitSettings, MeshFit, icosphere, save_mesh
-from dr_kfs.cli.stages import SHAPE_HELP, Device, build_loss, check_suffix, load_shape, pick_device
+from dr_kfs.cli.outputs import check_outputs, check_suffix, print_line, text_console
+from dr_kfs.cli.stages import SHAPE_HELP, Device, build_loss, load_shape, load_target, pick_device
 from dr_kfs.geometry.io import WRITABLE_SUFFIXES
 from dr_kfs.report import distance_table, fit_sheet, save_image, weights_text
 
@@ -59,34 +60,33 @@ def fit_command(
     The fit is saved every 25 steps and on Ctrl-C; --resume continues it to the result that it would have had.
     """
     check_suffix(output, WRITABLE_SUFFIXES)
-    if output.exists() and output.samefile(target):
-        raise ValueError(f"{output} is the target itself: write the fitted mesh to another file.")
+    picture = output.with_name(f"{output.stem}_views.png")
     checkpoint = output.with_suffix(".fit.safetensors") if checkpoint is None else checkpoint
+    inputs = {"the target": target, "the template": None if template == "sphere" else Path(template)}
+    check_outputs({"the output": output, "its picture": picture, "the checkpoint": checkpoint}, inputs)
     if checkpoint.exists() and not resume:
         raise ValueError(f"{checkpoint} holds an unfinished fit: continue it with --resume, or delete it.")
     place = pick_device(device)
-    goal = load_shape(target, place)
+    goal = load_target(target, place)
     start = icosphere(SPHERE_SUBDIVISIONS) if template == "sphere" else load_shape(template)
     settings = FitSettings(steps=steps, views_per_step=views_per_step, seed=seed)
-    console, progress_console = Console(), Console(stderr=True)
+    console, progress_console = text_console(), text_console(stderr=True)
     with progress_console.status(f"encoding the target on {place} ..."):
         fit = MeshFit(start, goal, objective=objective.value, settings=settings, drkfs=build_loss(device=place))
         before, before_distance = fit.meshes(), fit.distance()
         if resume:
             fit.restore(checkpoint)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
     _run(fit, checkpoint, progress_console)
     fitted = fit.meshes()
-    picture = output.with_name(f"{output.stem}_views.png")
     save_mesh(fitted, output)
     with progress_console.status("comparing ..."):
         after_distance = fit.distance()
         save_image(picture, fit_sheet({"before": before, "after": fitted, "target": goal}, fit.loss.renderer))
     checkpoint.unlink(missing_ok=True)
-    console.print(distance_table({"before": before_distance, "after": after_distance}, title="DR-KFS to the target"))
-    for line in (weights_text(fit.loss.code_settings()), f"wrote {output}", f"wrote {picture}"):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    distances = {"before": before_distance, "after": after_distance}
+    console.print(distance_table(distances, title="DR-KFS to the target"))
+    for line in (weights_text(fit.loss.settings()), f"wrote {output}", f"wrote {picture}"):
+        print_line(console, line)
 
 
 def _run(fit: MeshFit, checkpoint: Path, console: Console) -> None:
@@ -107,13 +107,8 @@ def _run(fit: MeshFit, checkpoint: Path, console: Console) -> None:
         if not fit.done:
             fit.save(checkpoint)
     if not fit.done:
-        console.print(
-            f"stopped after step {fit.step_count} of {fit.settings.steps}, saved as {checkpoint}; "
-            "--resume continues from there",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        where = f"stopped after step {fit.step_count} of {fit.settings.steps}, saved as {checkpoint}"
+        print_line(console, f"{where}; --resume continues from there")
         raise KeyboardInterrupt
 
 

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import torch
 import typer
-from rich.console import Console
 
 from dr_kfs import GHHDetector, SoftRenderer, normalize
-from dr_kfs.cli.stages import SHAPE_HELP, Detector, Device, Shading, check_suffix, load_shape, pick_device
+from dr_kfs.cli.outputs import check_outputs, check_suffix, text_console
+from dr_kfs.cli.stages import SHAPE_HELP, Detector, Device, Shading, load_shape, pick_device
+from dr_kfs.rendering import Views
 from dr_kfs.report import render_sheet, save_image
 from dr_kfs.report.sheets import IMAGE_SUFFIXES
 
@@ -20,7 +21,7 @@ def render_command(
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write (png, jpg, webp).")] = Path(
         "views.png"
     ),
-    size: Annotated[int, typer.Option(min=16, max=2048, help="Side of a view [px].")] = 256,
+    size: Annotated[int, typer.Option(min=16, max=2048, help="Side of a view \\[px].")] = 256,
     sigma: Annotated[float, typer.Option(help="Softness of outlines [NDC^2].")] = 1e-5,
     shading: Annotated[Shading, typer.Option(help="Normals of the faces, or averaged at the vertices.")] = Shading.FLAT,
     poi: Annotated[bool, typer.Option("--poi/--no-poi", help="Show the keypoint maps below the views.")] = True,
@@ -31,18 +32,18 @@ def render_command(
     check_suffix(output, IMAGE_SUFFIXES)
     if not 0.0 < sigma < 1.0:
         raise ValueError(f"--sigma must be in (0, 1), got {sigma}.")
+    check_outputs({"--output": output}, {"the shape": mesh})
     place = pick_device(device)
     meshes = normalize(load_shape(mesh, place))
     renderer = SoftRenderer(image_size=size, sigma=sigma, shading=shading.value)
     find_keypoints = None
     if poi:
         find_keypoints = (GHHDetector() if detector is None else GHHDetector(detector)).to(place)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        Console(stderr=True).status(f"rendering {len(renderer.cameras)} views on {place} ..."),
-        torch.no_grad(),
-    ):
-        views = renderer(meshes)
-        maps = None if find_keypoints is None else find_keypoints(views.images)
-        save_image(output, render_sheet(views, maps, cameras=renderer.cameras))
+    cameras = renderer.cameras
+    with text_console(stderr=True).status(f"rendering {len(cameras)} views on {place} ..."), torch.no_grad():
+        # View by view: large maps need much memory.
+        parts = [renderer(meshes, cameras[[view]]) for view in range(len(cameras))]
+        views = Views(*(torch.cat([getattr(part, name) for part in parts], 1) for name in ("images", "alpha", "depth")))
+        maps = None if find_keypoints is None else torch.cat([find_keypoints(part.images) for part in parts], dim=1)
+        save_image(output, render_sheet(views, maps, cameras=cameras))
     print(f"wrote {output}")

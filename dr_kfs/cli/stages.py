@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import torch
 import typer
 
-from dr_kfs import DRKFSLoss, GHHDetector, Meshes, load_shapes
+from dr_kfs import DRKFSLoss, GHHDetector, Meshes, bounding_frame, load_shapes
 from dr_kfs.presets import Preset, find_preset
 
 SHAPE_HELP = "Shape file (obj, off, ply, stl, glb, gltf; voxels: binvox, npy, npz, mat)."
@@ -62,6 +62,22 @@ def load_shape(path: Path | str, device: str = "cpu") -> Meshes:
     return meshes
 
 
+def load_target(path: Path | str, device: str = "cpu") -> Meshes:
+    """The one shape in a file, with a box that both sides can be normalised with.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no shape, several, or one without extent; the message names the file.
+    """
+    meshes = load_shape(path, device)
+    try:
+        bounding_frame(meshes)
+    except ValueError:
+        extent = "a volume without a surface" if len(meshes.faces) == 0 else "a single point, or beyond all numbers"
+        raise ValueError(f"{path}: expected a shape that has a size, to compare with; this is {extent}.") from None
+    return meshes
+
+
 def pick_device(name: str | None) -> str:
     """The device of that name; without a name CUDA where there is one.
 
@@ -104,13 +120,3 @@ def build_loss(
     if detector is not None:
         settings["detector"] = GHHDetector(detector)
     return DRKFSLoss(descriptor=descriptor, **settings).to(device)
-
-
-def check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse an output file before any work is done for it.
-
-    Raises:
-        ValueError: a suffix that cannot be written.
-    """
-    if path.suffix.lower() not in suffixes:
-        raise ValueError(f"{path}: expected a suffix of {', '.join(suffixes)}, got {path.suffix or 'none'}.")

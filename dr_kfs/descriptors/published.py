@@ -24,11 +24,11 @@ from pathlib import Path
 from safetensors.torch import load, save
 from torch import Tensor
 
-from dr_kfs._whole_files import written_whole
 from dr_kfs.descriptors.checkpoints import check_layout, read_checkpoint
 from dr_kfs.descriptors.download import MAX_BYTES, read_url
 from dr_kfs.descriptors.hardnet_layout import hardnet_shapes
 from dr_kfs.weights import FINGERPRINT_LENGTH
+from dr_kfs.whole_files import written_whole
 
 AUTHORS = "https://github.com/DagnyT/hardnet/raw/master/pretrained"
 KORNIA = "https://huggingface.co/kornia/hardnet/resolve/main"
@@ -180,7 +180,7 @@ def _download(entry: PublishedWeights, *, progress: bool) -> bytes:
         return content
     raise ValueError(
         f'The weights "{entry.name}" could not be downloaded ({"; ".join(problems)}). Get {entry.file} on a machine '
-        f'with a network and call fetch_published("{entry.name}", source="{entry.file}").'
+        f"with a network, then `dr-kfs fetch {entry.name} --source {entry.file}` (or fetch_published with source=)."
     )
 
 
@@ -229,8 +229,8 @@ def _read_cache(entry: PublishedWeights) -> tuple[Path, bytes]:
     if not path.is_file() and not record_path.is_file():
         raise ValueError(
             f'The published weights "{entry.name}" are not in the cache {path.parent}: download them once with '
-            f'`dr-kfs fetch {entry.name}` or dr_kfs.descriptors.fetch_published("{entry.name}"), or give that call '
-            f'source="{entry.file}".'
+            f'`dr-kfs fetch {entry.name}` or dr_kfs.descriptors.fetch_published("{entry.name}"), or from a file with '
+            f"`--source {entry.file}` or source=."
         )
     if not path.is_file() or not record_path.is_file():
         raise ValueError(

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import torch
 
-from dr_kfs._whole_files import written_whole
 from dr_kfs.geometry import _shape_types as shape_types
 from dr_kfs.geometry import _text_formats as text_formats
 from dr_kfs.geometry.meshes import Meshes
+from dr_kfs.whole_files import written_whole
 
 __all__ = ["load_meshes", "save_mesh"]
 
@@ -103,6 +104,18 @@ def save_mesh(meshes: Meshes, path: PathLike) -> None:
         data: Any = mesh.export(file_type=suffix[1:])  # bytes in these three formats
     with written_whole(path) as partial:
         partial.write_bytes(data)
+
+
+def gltf_buffers(path: Path) -> list[Path]:
+    """The files that hold the numbers of a .gltf; none of other formats, or where it cannot be read."""
+    if path.suffix.lower() != ".gltf":
+        return []
+    try:
+        uris = [buffer.get("uri", "data:") for buffer in json.loads(path.read_text("utf-8")).get("buffers", [])]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []
+    files = [path.parent / unquote(str(uri)) for uri in uris if not str(uri).startswith("data:")]
+    return [file for file in files if file.is_file()]
 
 
 def _load(path: Path, dtype: torch.dtype) -> Meshes:

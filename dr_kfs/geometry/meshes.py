@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dr_kfs.geometry import _packing as packing
 from dr_kfs.geometry import _shape_types as shape_types
+from dr_kfs.geometry._rows import rows_at
 
 __all__ = ["Meshes"]
 
@@ -264,7 +265,7 @@ class Meshes:
 
     def face_vertices(self) -> Float[Tensor, "F 3 3"]:
         """Corners of every face: `[f, c]` is the position of corner c of face f."""
-        return self.vertices[self.faces]
+        return rows_at(self.vertices, self.faces)
 
     def derived(self, name: str, compute: Callable[[], Any]) -> Any:
         """What `compute()` returns, computed once for all batches with these faces (see `with_vertices`).

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dr_kfs.geometry import _packing as packing
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.geometry._shape_types import is_plain_sequence
 from dr_kfs.geometry.sampling import sample_surface
 from dr_kfs.geometry.shapes import as_meshes
@@ -172,8 +173,8 @@ class PointSets:
             rows: int64, at least one of every item.
             counts: B numbers of rows.
         """
-        normals, weights = (None if each is None else each[rows] for each in (self.normals, self.weights))
-        return PointSets(self.points[rows], packing.offsets(counts), normals, weights)
+        normals, weights = (None if each is None else rows_at(each, rows) for each in (self.normals, self.weights))
+        return PointSets(rows_at(self.points, rows), packing.offsets(counts), normals, weights)
 
     def repeat(self, times: int) -> PointSets:
         """All items, this many times over."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.geometry.meshes import Meshes
 
 __all__ = ["SurfaceSamples", "sample_surface"]
@@ -81,7 +82,7 @@ def sample_surface(
         return SurfaceSamples(points=none, normals=none, faces=meshes.faces.new_zeros(0, num_samples), barycentric=none)
     faces = torch.stack(chosen).to(meshes.device)
     barycentric = torch.stack(weights).to(meshes.device, dtype)
-    triangles = meshes.vertices[meshes.faces[faces]].to(dtype)
+    triangles = rows_at(meshes.vertices, meshes.faces[faces]).to(dtype)
     return SurfaceSamples(
         points=(barycentric[..., None] * triangles).sum(dim=2),
         normals=_unit_normals(triangles),

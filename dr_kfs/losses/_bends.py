@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dr_kfs.geometry import Meshes
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._mesh_topology import face_pairs_of, finite_vertices
 
 
@@ -26,7 +27,7 @@ class Bends:
 def bends_of(meshes: Meshes) -> Bends:
     """Measured from the edge and the corners opposite, so that the winding of the faces does not matter."""
     vertices, pairs = finite_vertices(meshes), face_pairs_of(meshes)
-    corners = vertices[torch.cat([pairs.edge, pairs.opposite], dim=1)]  # (P, 4, 3)
+    corners = rows_at(vertices, torch.cat([pairs.edge, pairs.opposite], dim=1))  # (P, 4, 3)
     arms = corners[:, 1:] - corners[:, :1]
     # In units of the longest extent, so that products neither overflow nor underflow. Detached: angles do not
     # depend on it.

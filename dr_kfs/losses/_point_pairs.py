@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dr_kfs.geometry import PointSets, as_point_sets, nearest_neighbors
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._reductions import item_mean
 
 Points = Any
@@ -60,7 +61,7 @@ def point_pair(
 def match_nearest(sets: PointSets, others: PointSets) -> Matches:
     """The nearest point of `others` for each point of `sets`."""
     index = nearest_neighbors(sets, others)
-    return Matches(index, (sets.points - others.points[index]).square().sum(dim=1))
+    return Matches(index, (sets.points - rows_at(others.points, index)).square().sum(dim=1))
 
 
 def root(squared: Tensor) -> Tensor:

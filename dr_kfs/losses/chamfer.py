@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import PointSets
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._point_pairs import Matches, Points, match_nearest, point_mean, point_pair, point_sum, root
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
@@ -156,7 +157,7 @@ def _normal_difference(sets: PointSets, others: PointSets, matches: Matches) -> 
     """`1 - |cos|` (M,) of the normals of matched points."""
     if sets.normals is None or others.normals is None:
         raise ValueError("normal_weight needs normals on both sides: PointSets.from_list(..., normals=...).")
-    one, other = sets.normals, others.normals[matches.index]
+    one, other = sets.normals, rows_at(others.normals, matches.index)
     dot = (one * other).sum(dim=1)
     lengths = root(one.square().sum(dim=1)) * root(other.square().sum(dim=1))
     exists = lengths > 0

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._mesh_topology import finite_vertices
 from dr_kfs.losses._point_pairs import root
 from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
@@ -56,7 +57,7 @@ def cotangent_laplacian_loss(
     start, end, weight = _weighted_edges(meshes, vertices)
     if not weight_gradient:
         weight = weight.detach()  # constants of the step
-    along = weight[:, None] * (vertices[end] - vertices[start])
+    along = weight[:, None] * (rows_at(vertices, end) - rows_at(vertices, start))
     total = along.new_zeros(len(vertices)).index_add(0, start, weight).index_add(0, end, weight)
     pull = torch.zeros_like(vertices).index_add(0, start, along).index_add(0, end, -along)
     counts = total.detach() > 0
@@ -70,9 +71,10 @@ def _weighted_edges(meshes: Meshes, vertices: Tensor) -> tuple[Tensor, Tensor, T
     start, end, cotangents = [], [], []
     for corner in range(3):
         apex, one, other = (meshes.faces[:, (corner + turn) % 3] for turn in range(3))
+        tip = rows_at(vertices, apex)
         start.append(torch.minimum(one, other))
         end.append(torch.maximum(one, other))
-        cotangents.append(_cotangent(vertices[one] - vertices[apex], vertices[other] - vertices[apex]))
+        cotangents.append(_cotangent(rows_at(vertices, one) - tip, rows_at(vertices, other) - tip))
     keys = torch.cat(start) * max(len(vertices), 1) + torch.cat(end)
     unique, edge = keys.unique(return_inverse=True)
     weight = vertices.new_zeros(len(unique)).index_add(0, edge, torch.cat(cotangents)).clamp(min=0.0)

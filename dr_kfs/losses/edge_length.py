@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._mesh_topology import edges_of, finite_vertices
 from dr_kfs.losses._point_pairs import root
 from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
@@ -37,7 +38,8 @@ def edge_length_loss(
     """
     _check(target)
     vertices, edges = finite_vertices(meshes), edges_of(meshes)
-    squared = (vertices[edges.vertices[:, 1]] - vertices[edges.vertices[:, 0]]).square().sum(dim=1)
+    start, end = rows_at(vertices, edges.vertices).unbind(dim=1)
+    squared = (end - start).square().sum(dim=1)
     deviation = squared if target == 0.0 else (root(squared) - target).square()
     return reduce_items(item_mean(deviation, edges.counts), reduction)
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import PointSets
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._point_pairs import Points, check_pairs, point_pair, root
 from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
@@ -111,7 +112,7 @@ def _exact(ours: PointSets, theirs: PointSets, squared: bool, max_memory: float)
         for axis in range(3):
             cost += np.square(a[:, None, axis] - b[None, :, axis])
         index.append(start + torch.from_numpy(linear_sum_assignment(cost if squared else np.sqrt(cost))[1]))
-    moved = ours.points - theirs.points[torch.cat(index).to(ours.device)]
+    moved = ours.points - rows_at(theirs.points, torch.cat(index).to(ours.device))
     distance = moved.square().sum(dim=1)
     return item_mean(distance if squared else root(distance), ours.counts)
 

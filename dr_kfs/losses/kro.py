@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from dr_kfs.geometry import PointSets, nearest_neighbors
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._point_pairs import Points, point_pair
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
@@ -125,7 +126,7 @@ def _spread(sets: PointSets, k: int) -> Tensor:
     low, side, middles = _grid(sets.points, k)
     middle = low + 0.5 * k * side
     queries = PointSets(torch.cat([middles, middle[None]]), (0, len(middles) + 1))
-    anchors = sets.points[nearest_neighbors(queries, sets)]
+    anchors = rows_at(sets.points, nearest_neighbors(queries, sets))
     return (anchors[:-1] - anchors[-1]).square().sum()
 
 

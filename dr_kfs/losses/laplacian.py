@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs.geometry import Meshes
+from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._mesh_topology import edges_of, finite_vertices
 from dr_kfs.losses._point_pairs import root
 from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
@@ -43,7 +44,7 @@ def uniform_laplacian_loss(
     vertices = finite_vertices(meshes)
     start, end = edges_of(meshes).vertices.unbind(dim=1)
     # Differences first: sums of positions would lose digits far from the origin.
-    along = vertices[end] - vertices[start]
+    along = rows_at(vertices, end) - rows_at(vertices, start)
     ones = along.new_ones(len(along))
     degree = along.new_zeros(len(vertices)).index_add(0, start, ones).index_add(0, end, ones)
     offset = torch.zeros_like(vertices).index_add(0, start, along).index_add(0, end, -along)

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from dr_kfs._whole_files import written_whole
+from dr_kfs.whole_files import written_whole
 
 __all__ = ["contact_sheet", "save_image", "tile_rows"]
 

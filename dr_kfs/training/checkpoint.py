@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from dr_kfs._whole_files import written_whole
+from dr_kfs.whole_files import written_whole
 
 __all__ = ["TrainingState"]
 

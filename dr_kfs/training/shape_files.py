@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from dr_kfs._whole_files import written_whole
+from dr_kfs.whole_files import written_whole
 
 
 def kept_files(

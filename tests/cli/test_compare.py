@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -24,6 +25,24 @@ class TestCompare:
         assert report["settings"] == expected.settings
         assert (report["predicted"], report["target"]) == (str(files["broken"]), str(files["table"]))
         assert report["files"] == []
+
+    def test_a_prediction_that_no_view_shows(self, dr_kfs_command, files, tmp_path):
+        save_voxels(VoxelGrid.in_box(torch.zeros(4, 4, 4), kind="probability"), tmp_path / "empty.npz")
+        outcome = dr_kfs_command("compare", tmp_path / "empty.npz", files["table"])
+        assert outcome.code == 0
+        assert outcome.error.startswith(f"warning: no view shows anything of {tmp_path / 'empty.npz'}: is it empty")
+
+    def test_a_target_without_extent_is_named(self, dr_kfs_command, files, tmp_path):
+        save_voxels(VoxelGrid.in_box(torch.zeros(4, 4, 4), kind="probability"), tmp_path / "empty.npz")
+        outcome = dr_kfs_command("compare", files["table"], tmp_path / "empty.npz")
+        assert outcome.code == 2
+        assert f"{tmp_path / 'empty.npz'}: expected a shape that has a size" in outcome.error
+
+    def test_a_narrow_terminal_shows_all_digits(self, dr_kfs_command, files, monkeypatch):
+        wide = dr_kfs_command("compare", files["broken"], files["table"]).output
+        monkeypatch.setenv("COLUMNS", "30")
+        narrow = dr_kfs_command("compare", files["broken"], files["table"]).output
+        assert re.findall(r"\d\.\d{4}", narrow) == re.findall(r"\d\.\d{4}", wide) != []
 
     def test_a_preset_names_all_weights(self, dr_kfs_command, files):
         outcome = dr_kfs_command("compare", files["broken"], files["table"], "--preset", "fine", "--json")

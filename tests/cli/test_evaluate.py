@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from dr_kfs import load_meshes
-from dr_kfs.evaluation import SCORES, pair_files
+from dr_kfs.evaluation import SCORES, PairFiles, pair_files
 
 
 @pytest.fixture
@@ -53,6 +53,22 @@ class TestPairFiles:
             (folder / "__MACOSX" / "d.obj").write_text("")
         (folders[1] / "tables" / "points.npz").write_bytes(b"")
         assert len(pair_files(*folders, suffixes=[".obj"])) == 3
+
+    def test_links_that_lead_back_are_no_shapes(self, folders):
+        for folder in folders:
+            (folder / "tables" / "back").symlink_to(folder)
+            (folder / "again").symlink_to(folder, target_is_directory=True)
+        assert [pair.name for pair in pair_files(*folders)] == ["tables/a", "tables/b", "tables/c"]
+
+    def test_the_stamp_sees_the_numbers_of_a_gltf(self, tmp_path):
+        """They may stand in a file beside it."""
+        buffers = [{"uri": "a%20b.bin"}, {"uri": "data:application/octet-stream;base64,AA=="}, {}, {"uri": "gone.bin"}]
+        (tmp_path / "a.gltf").write_text(json.dumps({"buffers": buffers}))
+        (tmp_path / "a b.bin").write_bytes(b"1")
+        pair = PairFiles("a", tmp_path / "a.gltf", tmp_path / "a.gltf")
+        before = pair.stamp()
+        (tmp_path / "a b.bin").write_bytes(b"12")
+        assert pair.stamp() != before
 
     def test_links_are_followed_and_dots_belong_to_names(self, folders):
         for folder in folders:
@@ -122,12 +138,47 @@ class TestEvaluate:
         options = ("--csv", files[0], "--json", files[1], "--samples", 200)
         outcome = dr_kfs_command("evaluate", *folders, *options)
         assert outcome.code == 1
-        assert "2 of 3 pairs scored; the means are over the others" in outcome.output
+        assert "2 of 3 pairs scored; 1 missing from the means" in outcome.output
         assert message in outcome.error
         rows = list(csv.DictReader(files[0].read_text().splitlines()))
         assert [bool(row["error"]) for row in rows] == [False, False, True]
         report = json.loads(files[1].read_text())
         assert (report["pairs_in_all"], report["pairs_scored"], list(report["failed"])) == (3, 2, ["tables/c"])
+
+    def test_a_file_that_is_gone_costs_only_its_pair(self, dr_kfs_command, folders, tmp_path):
+        (folders[0] / "tables" / "c.obj").unlink()
+        (folders[0] / "tables" / "c.obj").symlink_to(tmp_path / "nothing.obj")
+        table = tmp_path / "scores.csv"
+        outcome = dr_kfs_command("evaluate", *folders, "--samples", 200, "--csv", table)
+        assert outcome.code == 1
+        assert "failed: tables/c: [Errno 2] No such file" in outcome.error
+        assert len(table.read_text().splitlines()) == 4
+
+    def test_what_changes_while_it_is_scored_is_scored_anew(
+        self, dr_kfs_command, folders, tmp_path, monkeypatch, files
+    ):
+        import dr_kfs.cli.evaluate as command
+
+        score = command.score_pair
+
+        def changes(name, *arguments, **options):
+            if name == "tables/c":
+                shutil.copy(files["table"], folders[0] / "tables" / "c.obj")
+            return score(name, *arguments, **options)
+
+        options = ("--rows", tmp_path / "rows.jsonl", "--samples", 200, "--json", "-")
+        with monkeypatch.context() as patch:
+            patch.setattr(command, "score_pair", changes)
+            first = json.loads(dr_kfs_command("evaluate", *folders, *options).output)
+        again = json.loads(dr_kfs_command("evaluate", *folders, *options).output)
+        assert first["pairs"][2]["drkfs"] > 0.0
+        assert again["pairs"][2]["drkfs"] == 0.0
+        assert again["pairs"][:2] == first["pairs"][:2]
+
+    def test_a_name_is_no_emoji(self, dr_kfs_command, folders):
+        for folder in folders:
+            (folder / "tables" / "a.obj").rename(folder / "tables" / ":chair:.obj")
+        assert "tables/:chair:" in dr_kfs_command("evaluate", *folders, "--samples", 200).output
 
     def test_an_error_of_one_pair_is_no_end(self, dr_kfs_command, folders, monkeypatch):
         import dr_kfs.cli.evaluate as command
@@ -194,7 +245,7 @@ class TestEvaluate:
     def test_outputs_that_are_one_file(self, dr_kfs_command, folders, tmp_path):
         outcome = dr_kfs_command("evaluate", *folders, "--csv", tmp_path / "a", "--json", tmp_path / "a")
         assert outcome.code == 2
-        assert "need files of their own" in outcome.error
+        assert "is --csv and --json: give each a file of its own" in outcome.error
 
     def test_long_names_leave_the_numbers_legible(self, dr_kfs_command, folders):
         for folder in folders:

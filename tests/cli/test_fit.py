@@ -35,8 +35,27 @@ class TestFit:
         before = files["table"].read_bytes()
         outcome = dr_kfs_command("fit", files["table"], "-o", files["table"], *OPTIONS)
         assert outcome.code == 2
-        assert "is the target itself" in outcome.error
+        assert "is the target and the output" in outcome.error
         assert files["table"].read_bytes() == before
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            (("-o", "new.obj", "--checkpoint", "new.obj"), "is the output and the checkpoint"),
+            (("-o", "sphere.obj", "--from", "sphere.obj"), "is the template and the output"),
+            (("-o", "folder.obj"), "folder.obj is a folder"),
+        ],
+    )
+    def test_refuses_to_write_over_its_files_before_any_work(
+        self, dr_kfs_command, files, tmp_path, monkeypatch, options, message
+    ):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "sphere.obj").write_bytes(files["sphere"].read_bytes())
+        (tmp_path / "folder.obj").mkdir()
+        monkeypatch.setattr(MeshFit, "step", None)
+        outcome = dr_kfs_command("fit", files["table"], *options, *OPTIONS)
+        assert outcome.code == 2
+        assert message in outcome.error
 
     def test_writes_mesh_and_picture(self, dr_kfs_command, files, tmp_path):
         output = tmp_path / "new" / "fitted.obj"

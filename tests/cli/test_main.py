@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 
@@ -61,10 +63,46 @@ except SystemExit as end:
         done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
         assert done.stderr == "0 set()\n"
 
+    @pytest.mark.parametrize("arguments", [["audit", "--list"], ["--version"]])
+    def test_output_that_cannot_be_written_is_an_error(self, arguments):
+        if not os.path.exists("/dev/full"):
+            pytest.skip("no /dev/full")
+        with open("/dev/full", "w") as full:
+            done = run_process(arguments, full)
+        assert (done.returncode, done.stderr) == (2, "error: [Errno 28] No space left on device\n")
+
+    def test_output_that_nobody_reads(self):
+        read, write = os.pipe()
+        os.close(read)
+        with os.fdopen(write, "w") as closed:
+            done = run_process(["audit", "--list"], closed)
+        assert (done.returncode, done.stderr) == (141, "")
+
+    def test_a_warning_takes_one_line(self, dr_kfs_command, monkeypatch):
+        def warns():
+            for _ in range(2):
+                warnings.warn("a\n b", stacklevel=1)
+            raise ValueError("c")
+
+        monkeypatch.setattr("dr_kfs.cli.doctor.examine", warns)
+        assert dr_kfs_command("doctor").error == "warning: a b\nerror: c\n"
+
+    def test_as_a_module(self):
+        done = subprocess.run([sys.executable, "-m", "dr_kfs", "--version"], capture_output=True, text=True)
+        assert done.stdout == f"dr-kfs {dr_kfs.__version__}\n"
+
     def test_every_option_is_explained(self):
         for command in app.registered_commands:
             assert command.callback is not None
             assert command.callback.__doc__
+
+
+def run_process(arguments, stdout):
+    """The command in a process of its own, buffered as in a user's pipe."""
+    code = "import sys; from dr_kfs.cli import main; main(sys.argv[1:])"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def raising(error: BaseException):

@@ -203,7 +203,7 @@ class TestCache:
     @pytest.mark.usefixtures("cache")
     def test_nothing_downloads_unasked(self):
         for call in (lambda: HardNetDescriptor(NAME), lambda: fetch_published(NAME, download=False)):
-            with pytest.raises(ValueError, match=rf'fetch_published\("{NAME}"\), or give that call source="{FILE}"'):
+            with pytest.raises(ValueError, match=f"`dr-kfs fetch {NAME}` or .*, or from a file with `--source {FILE}`"):
                 call()
 
     @pytest.mark.parametrize("writes", [0, 1])
