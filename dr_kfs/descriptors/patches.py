@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -22,14 +23,19 @@ def patch_grid(image_size: int, *, size: int = PATCH_SIZE, stride: int = PATCH_S
 def extract_patches(
     maps: Float[Tensor, "*batch H W"], *, size: int = PATCH_SIZE, stride: int = PATCH_STRIDE
 ) -> Float[Tensor, "*batch P S S"]:
-    """Sliding windows over the whole map, row by row from the top left; a view of the input, no copy.
+    """Sliding windows over the whole map, row by row from the top left.
 
     References:
         Jin et al., "DR-KFS", ECCV 2020, Sec. 3.1, "Continuous patch features".
     """
-    patch_grid(maps.shape[-2], size=size, stride=stride)
-    patch_grid(maps.shape[-1], size=size, stride=stride)
-    return maps.unfold(-2, size, stride).unfold(-2, size, stride).flatten(-4, -3)
+    counts = [patch_grid(side, size=size, stride=stride) for side in maps.shape[-2:]]
+    if not torch.compiler.is_compiling():
+        return maps.unfold(-2, size, stride).unfold(-2, size, stride).flatten(-4, -3)
+    # Inductor's gradient of two overlapping unfolds is another one (torch 2.6 to 2.14).
+    inside = torch.arange(size, device=maps.device)
+    rows, columns = ((torch.arange(count, device=maps.device)[:, None] * stride + inside).flatten() for count in counts)
+    windows = maps.index_select(-2, rows).index_select(-1, columns)
+    return windows.unflatten(-1, (counts[1], size)).unflatten(-3, (counts[0], size)).transpose(-3, -2).flatten(-4, -3)
 
 
 def normalize_patches(
