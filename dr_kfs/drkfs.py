@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dr_kfs._chunked_step import ChunkedStep
 from dr_kfs._image_stages import DescribedViews, ImageStages, Look, SeenViews
+from dr_kfs._plain_autograd import refuse_recomputation
 from dr_kfs._recorded_stages import RecordedStages, check_recordable
 from dr_kfs._sides import Normalization, Shape, Side, accept_side, device_of, expanded, own_frame, sides_in_one_frame
 from dr_kfs.comparison import Comparison, SeenShape
@@ -119,8 +120,9 @@ class DRKFSLoss(nn.Module):
         super().__init__()
         check_normalization(normalize)
         check_reduction(reduction)
-        if view_chunk is not None and view_chunk < 1:
-            raise ValueError(f"view_chunk must be at least 1, got {view_chunk}.")
+        for name, number in (("view_chunk", view_chunk), ("max_memory", max_memory)):
+            if number is not None and not number > 0:
+                raise ValueError(f"{name} must be positive, got {number}.")
         # Any: an injected stage is whatever module keeps the contract above.
         self.renderer: Any = SoftRenderer() if renderer is None else renderer
         self.detector: Any = GHHDetector() if detector is None else detector
@@ -328,8 +330,9 @@ class DRKFSLoss(nn.Module):
     def _drawn_views(self) -> list[int]:
         if self.views_per_step is None or not self.training:
             return list(range(self.view_count))
+        refuse_recomputation("views_per_step would draw other views where a step is computed again")
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.steps_taken)
-        self.steps_taken += 1
+        self.steps_taken += torch.is_grad_enabled()  # a step is what a gradient can come from
         return torch.randperm(self.view_count, generator=generator)[: self.views_per_step].tolist()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DRKFSLoss:

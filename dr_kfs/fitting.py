@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dr_kfs._saved_fit import fingerprint, load_fit, save_fit
 from dr_kfs.drkfs import DRKFSLoss
-from dr_kfs.geometry import Frame, Meshes, bounding_frame, normalize
+from dr_kfs.geometry import Frame, Meshes, Shape, as_meshes, bounding_frame, normalize
 from dr_kfs.large_steps import LargeSteps
 from dr_kfs.losses.edge_length import edge_length_loss
 from dr_kfs.losses.image import Channel, image_loss
@@ -112,13 +112,14 @@ class MeshFit:
 
     def __init__(
         self,
-        template: Meshes,
-        target: Meshes,
+        template: Shape,
+        target: Shape,
         *,
         objective: Objective = "drkfs",
         settings: FitSettings | None = None,
         drkfs: DRKFSLoss | None = None,
     ) -> None:
+        template, target = as_meshes(template), as_meshes(target)
         if len(template) != 1 or len(target) != 1:
             raise ValueError(f"MeshFit takes one template and one target, got {len(template)} and {len(target)}.")
         if objective not in OBJECTIVES:

@@ -19,8 +19,10 @@ from dr_kfs.fitting import in_unit_frame
 from dr_kfs.geometry import (
     Frame,
     Meshes,
+    Shape,
     SoftSurface,
     VoxelGrid,
+    as_meshes,
     bounding_frame,
     marching_cubes,
     normalize,
@@ -120,12 +122,13 @@ class VoxelFit:
     def __init__(
         self,
         grid: VoxelGrid,
-        target: Meshes,
+        target: Shape,
         *,
         form: VoxelForm = "soft",
         settings: VoxelFitSettings | None = None,
         drkfs: DRKFSLoss | None = None,
     ) -> None:
+        target = as_meshes(target)
         if len(grid) != 1 or len(target) != 1:
             raise ValueError(f"VoxelFit takes one grid and one target, got {len(grid)} and {len(target)}.")
         if form not in FORMS:

@@ -464,7 +464,7 @@ class TestErrors:
             loss_fn("chair.obj", table)
 
     def test_settings(self):
-        with pytest.raises(ValueError, match="view_chunk must be at least 1, got 0"):
+        with pytest.raises(ValueError, match="view_chunk must be positive, got 0"):
             DRKFSLoss(view_chunk=0)
 
     @pytest.mark.parametrize("views", [[], [3], [-1]])

@@ -21,7 +21,7 @@ EXAMPLES = sorted((REPOSITORY / "examples").rglob("*.py"))
 # The pipeline, left to right. A unit imports itself and what stands left of it; units of one line do not see
 # each other. The longest prefix of a module's name is its unit.
 LAYERS = (
-    ("dr_kfs._cpp_source", "dr_kfs._warp_runtime", "dr_kfs.whole_files"),
+    ("dr_kfs._cpp_source", "dr_kfs._plain_autograd", "dr_kfs._warp_runtime", "dr_kfs.whole_files"),
     ("dr_kfs._kernel_launch",),
     ("dr_kfs._nearest_patch_warp",),
     ("dr_kfs._nearest_patch", "dr_kfs._constants", "dr_kfs._frozen_buffers", "dr_kfs.geometry", "dr_kfs.weights"),

@@ -30,7 +30,8 @@ options = {
     SilhouetteIoULoss: [dict(normalize="x")],
     DepthLoss: [dict(pixels="x"), dict(normalize="x")],
     NormalMapLoss: [dict(normalize="x")],
-    DRKFSLoss: [dict(normalize="x"), dict(view_chunk=0), dict(views_per_step=26), dict(recall_weight=-1.0)],
+    DRKFSLoss: [dict(normalize="x"), dict(view_chunk=0), dict(max_memory=-1.0), dict(views_per_step=26),
+                dict(recall_weight=-1.0)],
     SoftRenderer: [dict(sigma=-1.0), dict(gamma=0.0), dict(image_size=0), dict(faces_per_pixel=0), dict(shading="x"),
                    dict(coverage="x"), dict(backend="x"), dict(sigma=float("nan"))],
 }

@@ -9,7 +9,7 @@ from dr_kfs.geometry.neighbors import nearest_neighbors
 from dr_kfs.geometry.normalization import Frame, bounding_frame, normalize
 from dr_kfs.geometry.point_sets import PointSets, as_point_sets
 from dr_kfs.geometry.sampling import SurfaceSamples, sample_surface
-from dr_kfs.geometry.shapes import as_meshes, as_surface, load_shapes
+from dr_kfs.geometry.shapes import Shape, as_meshes, as_surface, load_shapes
 from dr_kfs.geometry.soft_surface import SoftSurface, soft_surface
 from dr_kfs.geometry.voxel_files import load_voxels, save_voxels
 from dr_kfs.geometry.voxels import VoxelGrid
@@ -18,6 +18,7 @@ __all__ = [
     "Frame",
     "Meshes",
     "PointSets",
+    "Shape",
     "SoftSurface",
     "SurfaceSamples",
     "VoxelGrid",

@@ -68,8 +68,20 @@ def nearest_neighbors(query: PointSets, reference: PointSets) -> Int[Tensor, " M
         items = zip(query.points_list(), reference.points_list(), reference.offsets, strict=False)
         for points, others, start in items:
             points, others = _in_range(points.to(dtype), others.to(dtype))
-            rows.append(start + (_tree_search if points.device.type == "cpu" else _search)(points, others))
+            rows.append(start + _nearest_row(points, others))
         return torch.cat(rows)
+
+
+@torch.library.custom_op(
+    "dr_kfs::nearest_row", mutates_args=(), schema="(Tensor points, Tensor others) -> Tensor"
+)  # one operation to torch.compile, which would look into scipy's
+def _nearest_row(points: Tensor, others: Tensor) -> Tensor:
+    return (_tree_search if points.device.type == "cpu" else _search)(points, others)
+
+
+@_nearest_row.register_fake
+def _(points, others):  # type: ignore[no-untyped-def]
+    return points.new_empty(len(points), dtype=torch.int64)
 
 
 def _in_range(points: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:

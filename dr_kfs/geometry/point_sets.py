@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dr_kfs._plain_autograd import check_plain
 from dr_kfs.geometry import _packing as packing
 from dr_kfs.geometry._rows import rows_at
 from dr_kfs.geometry._shape_types import is_plain_sequence
@@ -216,6 +217,8 @@ def as_point_sets(
     """
     if isinstance(value, PointSets):
         return value
+    if isinstance(value, Tensor):
+        check_plain(value)
     if isinstance(value, Tensor | np.ndarray):
         return PointSets.from_list([*value] if value.ndim == 3 else [value])
     if is_plain_sequence(value) and len(value) and all(_is_floats(each) for each in value):
@@ -291,5 +294,6 @@ def _check_values(sets: PointSets) -> None:
                 )
             if name == "weights" and not (bool((part >= 0).all()) and bool(part.sum() > 0)):
                 raise ValueError(
-                    f"item {item}: expected weights of at least 0 with a positive sum, got {part.tolist()}."
+                    f"item {item}: expected weights of at least 0 with a positive sum, got "
+                    f"{packing.shorten(part.tolist())}."
                 )

@@ -27,6 +27,9 @@ _ACCEPTED = (
     "tensors or arrays of shape (N, 3) and (F, 3), or (B, N, 3) and (F, 3) or (B, F, 3), or a sequence of these"
 )
 
+Shape = Any
+"""What `as_meshes` takes: `Meshes`, `VoxelGrid`, trimesh, PyTorch3D `Meshes`, `(vertices, faces)`, or a sequence."""
+
 
 def as_meshes(shape: Any) -> Meshes:
     """Anything shape-like as a `Meshes`.

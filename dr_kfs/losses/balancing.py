@@ -7,7 +7,7 @@ holds what an optimiser must learn, and is empty where nothing is learned.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -56,6 +56,16 @@ class Balancer(nn.Module):
     def prepare(self, names: Sequence[str]) -> None:
         """Make room for K terms, before an optimiser asks for `parameters()`."""
         self.names = tuple(names)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Balancer:
+        """Stay in float32 at least, whatever the model is cast to: small shares of a mean would be rounded away."""
+
+        def moved(tensor: Tensor) -> Tensor:
+            after = fn(tensor)
+            rounded = after.is_floating_point() and torch.finfo(after.dtype).bits < 32
+            return tensor.to(after.device) if rounded else after
+
+        return super()._apply(moved, recurse)
 
     def observe(self, seen: TermStatistics) -> None:
         """Remember what the factors depend on."""

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Meshes, Shape, as_meshes
 from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._mesh_topology import finite_vertices
 from dr_kfs.losses._point_pairs import root
@@ -19,7 +19,7 @@ MIN_SINE = 1e-4
 
 
 def cotangent_laplacian_loss(
-    meshes: Meshes, *, squared: bool = True, weight_gradient: bool = False, reduction: Reduction = "mean"
+    meshes: Shape, *, squared: bool = True, weight_gradient: bool = False, reduction: Reduction = "mean"
 ) -> Float[Tensor, " B"] | Float[Tensor, ""]:
     """Mean distance of the vertices from the cotangent-weighted mean of their neighbours.
 
@@ -36,7 +36,7 @@ def cotangent_laplacian_loss(
     float32.
 
     Args:
-        meshes: B meshes. Vertices that are split along a seam are not neighbours.
+        meshes: B meshes, or what `as_meshes` takes. Vertices that are split along a seam are not neighbours.
         squared: the squared distance [world units^2], smooth at 0; otherwise the distance [world units], with
             gradient 0 at 0, as PyTorch3D's `mesh_laplacian_smoothing(method="cot")`.
         weight_gradient: differentiate the weights too. By default they are constants of the step, as in PyTorch3D:
@@ -53,6 +53,7 @@ def cotangent_laplacian_loss(
         M. Desbrun, M. Meyer, P. Schroeder, A. Barr: Implicit Fairing of Irregular Meshes using Diffusion and
         Curvature Flow. SIGGRAPH 1999 (the curvature normal).
     """
+    meshes = as_meshes(meshes)
     vertices = finite_vertices(meshes)
     start, end, weight = _weighted_edges(meshes, vertices)
     if not weight_gradient:
@@ -108,7 +109,7 @@ class CotangentLaplacianLoss(nn.Module):
         self.weight_gradient = weight_gradient
         self.reduction: Reduction = reduction
 
-    def forward(self, meshes: Meshes) -> Tensor:
+    def forward(self, meshes: Shape) -> Tensor:
         """The loss of B meshes."""
         return cotangent_laplacian_loss(
             meshes, squared=self.squared, weight_gradient=self.weight_gradient, reduction=self.reduction

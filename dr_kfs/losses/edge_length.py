@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Shape, as_meshes
 from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._mesh_topology import edges_of, finite_vertices
 from dr_kfs.losses._point_pairs import root
@@ -15,14 +15,14 @@ __all__ = ["EdgeLengthLoss", "edge_length_loss"]
 
 
 def edge_length_loss(
-    meshes: Meshes, *, target: float = 0.0, reduction: Reduction = "mean"
+    meshes: Shape, *, target: float = 0.0, reduction: Reduction = "mean"
 ) -> Float[Tensor, " B"] | Float[Tensor, ""]:
     """Mean squared deviation of the edges from a length: `mean_e (|e| - target)^2`, every edge once.
 
     Computed in at least float32.
 
     Args:
-        meshes: B meshes.
+        meshes: B meshes, or what `as_meshes` takes.
         target: length [world units], at least 0.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per mesh).
 
@@ -36,6 +36,7 @@ def edge_length_loss(
     References:
         N. Wang et al.: Pixel2Mesh: Generating 3D Mesh Models from Single RGB Images. ECCV 2018.
     """
+    meshes = as_meshes(meshes)
     _check(target)
     vertices, edges = finite_vertices(meshes), edges_of(meshes)
     start, end = rows_at(vertices, edges.vertices).unbind(dim=1)
@@ -62,6 +63,6 @@ class EdgeLengthLoss(nn.Module):
         self.target = target
         self.reduction: Reduction = reduction
 
-    def forward(self, meshes: Meshes) -> Tensor:
+    def forward(self, meshes: Shape) -> Tensor:
         """The loss of B meshes."""
         return edge_length_loss(meshes, target=self.target, reduction=self.reduction)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Shape, as_meshes
 from dr_kfs.losses._bends import bends_of
 from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["FlattenLoss", "flatten_loss"]
 
 
-def flatten_loss(meshes: Meshes, *, reduction: Reduction = "mean") -> Float[Tensor, " B"] | Float[Tensor, ""]:
+def flatten_loss(meshes: Shape, *, reduction: Reduction = "mean") -> Float[Tensor, " B"] | Float[Tensor, ""]:
     """Mean of `(1 - cos(angle))^2` over the pairs of faces that share an edge.
 
     The angle is that of `normal_consistency_loss`, by which the surface bends; SoftRas writes `(cos(theta) + 1)^2`
@@ -24,7 +24,8 @@ def flatten_loss(meshes: Meshes, *, reduction: Reduction = "mean") -> Float[Tens
     not count, and their gradient is 0.
 
     Args:
-        meshes: B meshes. Vertices that are split along a seam separate the faces on its sides.
+        meshes: B meshes, or what `as_meshes` takes.
+            Vertices that are split along a seam separate the faces on its sides.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per mesh).
 
     Returns:
@@ -37,6 +38,7 @@ def flatten_loss(meshes: Meshes, *, reduction: Reduction = "mean") -> Float[Tens
         H. Kato, Y. Ushiku, T. Harada: Neural 3D Mesh Renderer. CVPR 2018, Sec. 4.1 (smoothness loss). S. Liu, T. Li,
         W. Chen, H. Li: Soft Rasterizer. ICCV 2019 (`FlattenLoss` of its code).
     """
+    meshes = as_meshes(meshes)
     bends = bends_of(meshes)
     return reduce_items(item_mean((1.0 - bends.cosine).square(), bends.counts, bends.exists), reduction)
 
@@ -52,6 +54,6 @@ class FlattenLoss(nn.Module):
         check_reduction(reduction)
         self.reduction: Reduction = reduction
 
-    def forward(self, meshes: Meshes) -> Tensor:
+    def forward(self, meshes: Shape) -> Tensor:
         """The loss of B meshes."""
         return flatten_loss(meshes, reduction=self.reduction)

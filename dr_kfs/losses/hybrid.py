@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -12,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
 
+from dr_kfs._plain_autograd import refuse_recomputation
 from dr_kfs.losses._term_inputs import TermInputs
 from dr_kfs.losses.balancing import Balance, Balancer, TermStatistics, make_balancer
 from dr_kfs.losses.loss_term import Takes, takes_of
@@ -155,6 +157,8 @@ class HybridLoss(nn.Module):
         for path, schedule in self.schedules.items():
             setattr(*self._setting(path), schedule(self.steps_taken))
         learning = self.training and torch.is_grad_enabled()
+        if learning:
+            refuse_recomputation("A HybridLoss learns from each call in training mode")
         inputs = TermInputs(
             predicted,
             only_points=set(self.takes_by_name.values()) == {"points"},
@@ -188,26 +192,31 @@ class HybridLoss(nn.Module):
         return found
 
     def get_extra_state(self) -> Tensor:
-        """Numbers of steps, for `state_dict()`: (1 + K,), ours and those of the terms that count theirs, else -1.
+        """Numbers of steps, for `state_dict()`: (1 + 2 K,), ours, those of the terms that count theirs, else -1, names.
 
-        Schedules, samples and the views that `DRKFSLoss(views_per_step=...)` draws depend on them.
+        Schedules, samples and the views that `DRKFSLoss(views_per_step=...)` draws depend on them. A name is the CRC-32
+        of its text.
         """
         counts = [getattr(self.losses[name], "steps_taken", -1) for name in self.names]
-        return torch.tensor([self.steps_taken, *counts])
+        return torch.tensor([self.steps_taken, *counts, *map(_name_code, self.names)])
 
     def set_extra_state(self, state: Tensor) -> None:
         """Go on from saved numbers of steps.
 
         Raises:
-            ValueError: they were saved with another number of terms.
+            ValueError: they were saved with other terms, or with the same in another order.
         """
-        if state.shape != (1 + len(self.names),):
+        many = len(self.names)
+        steps, *rest = state.tolist()
+        # Before names were kept, there were none: such a state is taken by the places of its terms.
+        if len(rest) != many and rest[many:] != [*map(_name_code, self.names)]:
             raise ValueError(
-                f"Expected the steps of {len(self.names)} terms, got a state of shape {tuple(state.shape)}."
+                f"The state is of other terms than {', '.join(self.names)}, or of these in another order: give the "
+                "loss the terms, in the order, that it was saved with."
             )
-        self.steps_taken, *counts = state.tolist()
-        for name, count in zip(self.names, counts, strict=True):
-            if count >= 0:
+        self.steps_taken = steps
+        for name, count in zip(self.names, rest[:many], strict=True):
+            if count >= 0 and hasattr(self.losses[name], "steps_taken"):
                 setattr(self.losses[name], "steps_taken", count)  # noqa: B010 - a module's attribute, for pyright
 
     # -- private -----------------------------------------------------------------------------------------------
@@ -272,6 +281,10 @@ class HybridLoss(nn.Module):
         except (AttributeError, KeyError) as error:
             raise ValueError(f'schedules must name settings of terms, as "qal.eps", got {path!r}.') from error
         return owner, attribute
+
+
+def _name_code(name: str) -> int:
+    return zlib.crc32(name.encode())
 
 
 def _gradient_norm(name: str, value: Tensor, tensors: Sequence[Tensor]) -> Tensor:

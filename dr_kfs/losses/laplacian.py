@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Shape, as_meshes
 from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._mesh_topology import edges_of, finite_vertices
 from dr_kfs.losses._point_pairs import root
@@ -16,7 +16,7 @@ __all__ = ["UniformLaplacianLoss", "uniform_laplacian_loss"]
 
 
 def uniform_laplacian_loss(
-    meshes: Meshes, *, squared: bool = True, reduction: Reduction = "mean"
+    meshes: Shape, *, squared: bool = True, reduction: Reduction = "mean"
 ) -> Float[Tensor, " B"] | Float[Tensor, ""]:
     """Mean distance of the vertices from the mean of their neighbours.
 
@@ -26,7 +26,7 @@ def uniform_laplacian_loss(
     count, with their distance from the origin). Computed in at least float32.
 
     Args:
-        meshes: B meshes. Vertices that are split along a seam are not neighbours.
+        meshes: B meshes, or what `as_meshes` takes. Vertices that are split along a seam are not neighbours.
         squared: the squared distance [world units^2], smooth at 0; otherwise the distance [world units], with
             gradient 0 at 0: PyTorch3D's `mesh_laplacian_smoothing(method="uniform")`.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per mesh).
@@ -41,6 +41,7 @@ def uniform_laplacian_loss(
         M. Desbrun, M. Meyer, P. Schroeder, A. Barr: Implicit Fairing of Irregular Meshes using Diffusion and
         Curvature Flow. SIGGRAPH 1999.
     """
+    meshes = as_meshes(meshes)
     vertices = finite_vertices(meshes)
     start, end = edges_of(meshes).vertices.unbind(dim=1)
     # Differences first: sums of positions would lose digits far from the origin.
@@ -65,6 +66,6 @@ class UniformLaplacianLoss(nn.Module):
         self.squared = squared
         self.reduction: Reduction = reduction
 
-    def forward(self, meshes: Meshes) -> Tensor:
+    def forward(self, meshes: Shape) -> Tensor:
         """The loss of B meshes."""
         return uniform_laplacian_loss(meshes, squared=self.squared, reduction=self.reduction)

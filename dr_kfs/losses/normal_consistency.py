@@ -5,16 +5,14 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import Meshes
+from dr_kfs.geometry import Shape, as_meshes
 from dr_kfs.losses._bends import bends_of
 from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["NormalConsistencyLoss", "normal_consistency_loss"]
 
 
-def normal_consistency_loss(
-    meshes: Meshes, *, reduction: Reduction = "mean"
-) -> Float[Tensor, " B"] | Float[Tensor, ""]:
+def normal_consistency_loss(meshes: Shape, *, reduction: Reduction = "mean") -> Float[Tensor, " B"] | Float[Tensor, ""]:
     """Mean of `1 - cos(angle)` over the pairs of faces that share an edge.
 
     The angle is the one by which the surface bends at the edge: 0 where it is flat (the loss is 0), 180
@@ -26,7 +24,8 @@ def normal_consistency_loss(
     pairs do not count, and their gradient is 0.
 
     Args:
-        meshes: B meshes. Vertices that are split along a seam separate the faces on its sides.
+        meshes: B meshes, or what `as_meshes` takes.
+            Vertices that are split along a seam separate the faces on its sides.
         reduction: over the batch: `"mean"`, `"sum"` or `"none"` (one value per mesh).
 
     Returns:
@@ -38,6 +37,7 @@ def normal_consistency_loss(
     References:
         N. Ravi et al.: Accelerating 3D Deep Learning with PyTorch3D. 2020 (`mesh_normal_consistency`).
     """
+    meshes = as_meshes(meshes)
     bends = bends_of(meshes)
     return reduce_items(item_mean(1.0 - bends.cosine, bends.counts, bends.exists), reduction)
 
@@ -53,6 +53,6 @@ class NormalConsistencyLoss(nn.Module):
         check_reduction(reduction)
         self.reduction: Reduction = reduction
 
-    def forward(self, meshes: Meshes) -> Tensor:
+    def forward(self, meshes: Shape) -> Tensor:
         """The loss of B meshes."""
         return normal_consistency_loss(meshes, reduction=self.reduction)

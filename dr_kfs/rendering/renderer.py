@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dr_kfs._constants import may_be_kept
+from dr_kfs._plain_autograd import check_plain
 from dr_kfs.geometry import Meshes, SoftSurface
 from dr_kfs.rendering._compositing_reference import softras_reach
 from dr_kfs.rendering._loose_faces import by_view, counts_by_view, loose_faces
@@ -130,6 +131,7 @@ class SoftRenderer(nn.Module):
                 raise ValueError("A SoftSurface has opacities already: leave face_opacity out.")
             meshes, face_opacity = meshes.meshes, meshes.face_opacity
         if not torch.compiler.is_compiling():  # a graph cannot depend on values
+            check_plain(meshes.vertices)
             meshes.check_finite()
         dtype = torch.float64 if meshes.dtype == torch.float64 else torch.float32
         cameras = self._moved(self.cameras if cameras is None else cameras, meshes.device, dtype)
@@ -160,8 +162,12 @@ class SoftRenderer(nn.Module):
         if not may_be_kept() or cameras is not self.cameras:
             return cameras.to(device, dtype)
         tensors = (cameras.rotation, cameras.translation)
-        if any(tensor.requires_grad or tensor.is_inference() for tensor in tensors):
+        if any(tensor.requires_grad for tensor in tensors):
             return cameras.to(device, dtype)
+        if any(tensor.is_inference() for tensor in tensors):
+            with torch.inference_mode(False):  # a training may use it later
+                rotation, translation = (tensor.clone() for tensor in tensors)
+                return dataclasses.replace(cameras, rotation=rotation, translation=translation).to(device, dtype)
         key = (device, dtype, *(tensor._version for tensor in tensors))  # which counts changes in place
         rig = self._rig
         if rig is None or rig[0] is not cameras or rig[1] != key:
