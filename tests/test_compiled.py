@@ -12,6 +12,7 @@ import sys
 import pytest
 import torch
 
+pytestmark = pytest.mark.skipif(torch.__version__ < "2.7", reason="the compiler of torch 2.6 fails on the losses")
 CASES = ("drkfs", "unfused", "image", "normals", "hybrid", "chamfer", "qal", "patches", "one patch")
 
 

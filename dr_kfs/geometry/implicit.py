@@ -57,6 +57,9 @@ def extract_surface(
     cavity or a handle that lies between the samples of the coarsest grid, and whose surface does not touch, in
     neighbouring cells of a finer grid, any that they show.
 
+    The field is called several times, on as many points as there are: call `field.eval()` if it has batch normalisation
+    or dropout, whose training mode would make the surface depend on that.
+
     Args:
         field: maps points (M, 3) [world units] to values (M,) or (M, 1), any M up to `chunk`. If it is a network, its
             parameters get gradients, and so does whatever else it depends on (a latent code).

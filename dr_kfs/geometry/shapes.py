@@ -106,6 +106,8 @@ def _as_meshes(shape: Any, first_item: int) -> Meshes:
         way_out = " For a volume pass VoxelGrid.in_box(values)." if isinstance(shape, Tensor | np.ndarray) else ""
         if isinstance(shape, SoftSurface):
             way_out = " It is no mesh, and no target: pass marching_cubes(grid)."
+        if type(shape).__name__ == "ShapeCode":
+            way_out = " A code is no shape, and several codes are one: ShapeCode.cat(codes)."
         raise TypeError(f"item {first_item}: expected {_ACCEPTED}; got {type(shape).__name__}.{way_out}")
     if len(shape) == 2 and all(isinstance(part, Tensor | np.ndarray) for part in shape):
         return _pair_to_meshes(shape[0], shape[1], first_item)

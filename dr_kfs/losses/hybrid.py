@@ -256,7 +256,7 @@ class HybridLoss(nn.Module):
         return total if penalty is None else total + penalty
 
     def _weights_at(self, step: int) -> dict[str, float]:
-        weights = {name: float(w if isinstance(w, int | float) else w(step)) for name, w in self.weights.items()}
+        weights = {name: float(w(step) if callable(w) else w) for name, w in self.weights.items()}
         for name, weight in weights.items():
             if not 0.0 <= weight < math.inf:
                 raise ValueError(f"Expected a finite weight of at least 0 for term {name!r}, got {weight}.")
