@@ -256,7 +256,10 @@ class HybridLoss(nn.Module):
         return total if penalty is None else total + penalty
 
     def _weights_at(self, step: int) -> dict[str, float]:
-        weights = {name: float(w(step) if callable(w) else w) for name, w in self.weights.items()}
+        weights: dict[str, float] = {}
+        for name, weight in self.weights.items():
+            number: Any = weight(step) if callable(weight) else weight  # of Python, numpy or torch
+            weights[name] = float(number)
         for name, weight in weights.items():
             if not 0.0 <= weight < math.inf:
                 raise ValueError(f"Expected a finite weight of at least 0 for term {name!r}, got {weight}.")
