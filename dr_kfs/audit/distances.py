@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import math
-import traceback
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -184,16 +183,9 @@ class FunctionDistance:
 
         Raises:
             NoNumberError: it is not one number.
-            ValueError: the function failed; the message says where.
         """
         with torch.no_grad():
-            try:
-                value = self.function(predicted.to(device=self.device), state)
-            except Exception as error:
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                kind = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
-                raise ValueError(f"{self.name} failed: {kind}") from error
-            return as_number(value)
+            return as_number(self.function(predicted.to(device=self.device), state))
 
     def settings(self) -> dict[str, Any]:
         """Its name, and the fingerprint of its source."""

@@ -6,14 +6,16 @@ import contextlib
 import enum
 import json
 import sys
+import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from dr_kfs import Meshes
 from dr_kfs.audit import (
     DISTANCES,
     EDITS,
@@ -29,6 +31,7 @@ from dr_kfs.audit import (
     score_table,
     select_edits,
 )
+from dr_kfs.audit.distances import FunctionDistance
 from dr_kfs.cli.outputs import check_outputs, check_suffix, print_line, text_console
 from dr_kfs.cli.stages import Device, pick_device
 from dr_kfs.whole_files import written_whole
@@ -95,7 +98,7 @@ def audit_command(
     place = pick_device(device)
     chosen = select_edits(None if edits is None else _names(edits))
     with contextlib.redirect_stdout(sys.stderr):  # a distance of the user's may print
-        distances = [load_distance(spec, device=place) for spec in distance or DEFAULT_DISTANCES]
+        distances = [_naming_its_errors(load_distance(spec, device=place)) for spec in distance or DEFAULT_DISTANCES]
         report = _run(distances, _names(families), shapes, split, chosen, seed, rows)
     if picture is not None:
         save_audit_picture(report, picture)
@@ -113,6 +116,24 @@ def audit_command(
     for path in (json_path, picture, rows):
         if path is not None:
             print_line(console, f"wrote {path}")
+
+
+def _naming_its_errors(distance: Distance) -> Distance:
+    """A function of the user's says in one line what went wrong in it, and where."""
+    if not isinstance(distance, FunctionDistance):
+        return distance
+    function = distance.function
+
+    def named(*shapes: Meshes) -> Any:
+        try:
+            return function(*shapes)
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            kind = f"{type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+            raise ValueError(f"{distance.name} failed: {kind}") from error
+
+    distance.function = named
+    return distance
 
 
 def _run(

@@ -45,6 +45,19 @@ class TestAudit:
         assert dr_kfs_command(*arguments).code == 0
         assert outputs["jsonl"].read_text() == before
 
+    def test_errors_and_prints_of_an_own_metric(self, dr_kfs_command, tmp_path):
+        path = tmp_path / "prints.py"
+        path.write_text("def distance(predicted, target):\n    print('hello')\n    raise KeyError('mine')\n")
+        options = ("--families", "chair", "--shapes", 1, "--edits", "bars-up", "--json", "-")
+        outcome = dr_kfs_command("audit", "--distance", f"{path}:distance", *options)
+        assert (outcome.code, outcome.output) == (2, "")
+        assert f"distance failed: KeyError: 'mine' ({path}:3)" in outcome.error
+        assert "hello" in outcome.error
+        path.write_text("raise SystemExit(0)\n")
+        outcome = dr_kfs_command("audit", "--distance", f"{path}:distance", *options)
+        assert outcome.code == 2
+        assert f"{path} cannot be imported: SystemExit: 0" in outcome.error
+
     def test_json_to_the_terminal(self, dr_kfs_command, metric):
         outcome = dr_kfs_command("audit", "--distance", f"{metric}:distance", *QUICK, "--split", "test", "--json", "-")
         assert (outcome.code, outcome.error.strip()) == (0, "")

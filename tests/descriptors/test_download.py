@@ -141,7 +141,7 @@ class TestFetchPublished:
             "404",
             f"the transfer ended after {len(content) - 9} of {len(content)} bytes",
             f"expected git blob id {git_blob_id(content)}, its 12 bytes have {git_blob_id(b'another file')}",
-            'fetch_published("hardnet++", source="HardNet++.pth")',
+            "`dr-kfs fetch hardnet++ --source HardNet++.pth`",
         ):
             assert part in message
         assert not (tmp_path / "cache").exists()
