@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
+from dr_kfs.comparison import SideName
 from dr_kfs.geometry import Frame, Meshes, SoftSurface, as_meshes, as_surface, normalize
 from dr_kfs.geometry.soft_surface import normalize_surface, surface_frame
 from dr_kfs.losses._rendered_pairs import Normalization
@@ -19,7 +20,7 @@ predicted one may be a `SoftSurface`."""
 Side: TypeAlias = "Meshes | SoftSurface | ShapeCode"
 
 
-def accept_side(shape: Shape, name: Literal["predicted", "target"], settings: dict[str, object]) -> Side:
+def accept_side(shape: Shape, name: SideName, settings: dict[str, object]) -> Side:
     """A shape as meshes; a code as it is, if it was made with these settings; a soft surface, if it is predicted.
 
     Raises:

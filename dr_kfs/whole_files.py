@@ -1,12 +1,22 @@
-"""Files that are whole or not there: written beside their place, and moved there in one step."""
+"""Files to write: of a suffix that can be written, and whole or not there."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
+    """Refuse an output file, before any work is done for it.
+
+    Raises:
+        ValueError: a suffix that cannot be written.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"{path}: expected a suffix of {', '.join(suffixes)}, got {path.suffix.lower() or 'none'}.")
 
 
 @contextmanager

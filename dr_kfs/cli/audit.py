@@ -32,9 +32,9 @@ from dr_kfs.audit import (
     select_edits,
 )
 from dr_kfs.audit.distances import FunctionDistance
-from dr_kfs.cli.outputs import check_outputs, check_suffix, print_line, text_console
+from dr_kfs.cli.outputs import check_outputs, print_line, text_console
 from dr_kfs.cli.stages import Device, pick_device
-from dr_kfs.whole_files import written_whole
+from dr_kfs.whole_files import check_suffix, written_whole
 
 PICTURE_SUFFIXES = (".pdf", ".png", ".svg")
 DEFAULT_DISTANCES = ("drkfs", "chamfer", "iou", "pixel-mse", "poi-mse", "silhouette-mse")

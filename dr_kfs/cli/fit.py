@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dr_kfs import FitSettings, MeshFit, icosphere, save_mesh
-from dr_kfs.cli.outputs import check_outputs, check_suffix, print_line, text_console
+from dr_kfs.cli.outputs import check_outputs, print_line, text_console
 from dr_kfs.cli.stages import SHAPE_HELP, Device, build_loss, load_shape, load_target, pick_device
 from dr_kfs.geometry.io import WRITABLE_SUFFIXES
 from dr_kfs.report import distance_table, fit_sheet, save_image, weights_text
+from dr_kfs.whole_files import check_suffix
 
 SAVE_EVERY = 25
 """Steps between two checkpoints."""

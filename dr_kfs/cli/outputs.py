@@ -36,16 +36,6 @@ def print_line(console: Console, line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def check_suffix(path: Path, suffixes: tuple[str, ...]) -> None:
-    """Refuse an output file before any work is done for it.
-
-    Raises:
-        ValueError: a suffix that cannot be written.
-    """
-    if path.suffix.lower() not in suffixes:
-        raise ValueError(f"{path}: expected a suffix of {', '.join(suffixes)}, got {path.suffix or 'none'}.")
-
-
 def check_outputs(outputs: dict[str, Path | None], inputs: dict[str, Path | None] | None = None) -> None:
     """Refuse files that cannot be written, or that would overwrite each other or an input; makes their folders.
 

@@ -9,11 +9,12 @@ import torch
 import typer
 
 from dr_kfs import GHHDetector, SoftRenderer, normalize
-from dr_kfs.cli.outputs import check_outputs, check_suffix, text_console
+from dr_kfs.cli.outputs import check_outputs, text_console
 from dr_kfs.cli.stages import SHAPE_HELP, Detector, Device, Shading, load_shape, pick_device
 from dr_kfs.rendering import Views
 from dr_kfs.report import render_sheet, save_image
 from dr_kfs.report.sheets import IMAGE_SUFFIXES
+from dr_kfs.whole_files import check_suffix
 
 
 def render_command(

@@ -31,7 +31,7 @@ def extract_patches(
     counts = [patch_grid(side, size=size, stride=stride) for side in maps.shape[-2:]]
     if not torch.compiler.is_compiling():
         return maps.unfold(-2, size, stride).unfold(-2, size, stride).flatten(-4, -3)
-    # Inductor's gradient of two overlapping unfolds is another one (torch 2.6 to 2.14).
+    # Inductor's gradient of two overlapping unfolds is another one (seen with torch 2.13).
     inside = torch.arange(size, device=maps.device)
     rows, columns = ((torch.arange(count, device=maps.device)[:, None] * stride + inside).flatten() for count in counts)
     windows = maps.index_select(-2, rows).index_select(-1, columns)

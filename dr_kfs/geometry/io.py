@@ -19,7 +19,7 @@ import torch
 from dr_kfs.geometry import _shape_types as shape_types
 from dr_kfs.geometry import _text_formats as text_formats
 from dr_kfs.geometry.meshes import Meshes
-from dr_kfs.whole_files import written_whole
+from dr_kfs.whole_files import check_suffix, written_whole
 
 __all__ = ["load_meshes", "save_mesh"]
 
@@ -80,8 +80,7 @@ def save_mesh(meshes: Meshes, path: PathLike) -> None:
     if len(meshes) != 1:
         raise ValueError(f"{path}: expected one mesh to save, got {len(meshes)}. Pick one: meshes[0].")
     suffix = path.suffix.lower()
-    if suffix not in WRITABLE_SUFFIXES:
-        raise ValueError(f"{path}: expected a suffix of {', '.join(WRITABLE_SUFFIXES)}, got {suffix or 'none'}.")
+    check_suffix(path, WRITABLE_SUFFIXES)
     if len(meshes.faces) == 0:
         raise ValueError(f"{path}: expected a mesh with faces to save, got none.")
     # Detached: a file has no gradient.

@@ -14,6 +14,7 @@ import torch
 from dr_kfs.geometry import _binvox as binvox
 from dr_kfs.geometry._field_kinds import FieldKind, check_level, check_values, is_inside
 from dr_kfs.geometry.voxels import Bounds, VoxelGrid
+from dr_kfs.whole_files import check_suffix, written_whole
 
 __all__ = ["Layout", "load_voxels", "save_voxels"]
 
@@ -101,8 +102,7 @@ def save_voxels(grid: VoxelGrid, path: PathLike, *, level: float | None = None) 
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in (".binvox", ".npz"):
-        raise ValueError(f"{path}: expected a suffix of .binvox, .npz, got {suffix or 'none'}.")
+    check_suffix(path, (".binvox", ".npz"))
     grid = grid.detach().to(device="cpu")  # a file has no gradient
     if suffix == ".npz":
         # bfloat16, which NumPy does not have, fits into float32.
@@ -110,7 +110,7 @@ def save_voxels(grid: VoxelGrid, path: PathLike, *, level: float | None = None) 
             part.float().numpy() if part.dtype == torch.bfloat16 else part.numpy()
             for part in (grid.values, grid.origin, grid.spacing)
         )
-        with path.open("wb") as file:  # given a name, NumPy changes its suffix
+        with written_whole(path) as partial, partial.open("wb") as file:  # given a name, NumPy changes its suffix
             np.savez_compressed(file, values=values, origin=origin, spacing=spacing, kind=np.array(grid.kind))
         return
     sides, spacing = grid.values.shape[1:], grid.spacing.double()
@@ -118,7 +118,9 @@ def save_voxels(grid: VoxelGrid, path: PathLike, *, level: float | None = None) 
         raise ValueError(f"{path}: binvox holds one cube of cubic voxels, got {grid}, spacing {spacing.tolist()}.")
     inside = is_inside(grid.values[0].double(), check_level(level, grid.kind), grid.kind)
     low = grid.origin[0].double() - spacing[0] / 2
-    path.write_bytes(binvox.encode(inside.numpy(), low.tolist(), float(spacing[0, 0]) * sides[0]))
+    data = binvox.encode(inside.numpy(), low.tolist(), float(spacing[0, 0]) * sides[0])
+    with written_whole(path) as partial:
+        partial.write_bytes(data)
 
 
 def _contents(path: Path, layout: Layout, variable: str | None) -> VoxelGrid | np.ndarray:

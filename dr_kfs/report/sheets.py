@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from dr_kfs.whole_files import written_whole
+from dr_kfs.whole_files import check_suffix, written_whole
 
 __all__ = ["contact_sheet", "save_image", "tile_rows"]
 
@@ -111,8 +111,7 @@ def save_image(
     from PIL import Image
 
     path = Path(path)
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise ValueError(f"{path}: expected a suffix of {', '.join(IMAGE_SUFFIXES)}, got {path.suffix or 'none'}.")
+    check_suffix(path, IMAGE_SUFFIXES)
     with written_whole(path) as partial:
         Image.fromarray(array).save(partial)
 

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dr_kfs.whole_files import written_whole
+
 Row = dict[str, Any]
 
 
@@ -28,7 +30,6 @@ def rows_so_far(path: Path, settings: dict[str, Any], *, resume: bool) -> list[R
 def write_rows(path: Path, settings: dict[str, Any], rows: list[Row]) -> None:
     """In one step: a half-written file never replaces a whole one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
     report = {"settings": settings, "rows": rows}
-    partial.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", "utf-8")
-    partial.replace(path)
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", "utf-8")
