@@ -23,6 +23,7 @@ from dr_kfs.cli.stages import (
     load_target,
     pick_device,
 )
+from dr_kfs.cli.volumes import Volumes, volume_options
 from dr_kfs.report import comparison_sheet, comparison_table, save_image, seen_sheet, view_runs, weights_text
 
 
@@ -41,13 +42,15 @@ def compare_command(
     detector: Detector = None,
     descriptor: Descriptor = None,
     preset: PresetName = None,
+    volumes: Volumes = "",
 ) -> None:
     """Print the perceptual distance of two shapes, and the views in which they differ most.
 
     0 is identical. Values of different weights are different metrics: the weights are always named.
     """
     place = pick_device(device)
-    ours, theirs = load_shape(predicted, place), load_target(target, place)
+    reading = volume_options(volumes, predicted, target)
+    ours, theirs = load_shape(predicted, place, reading), load_target(target, place, reading)
     loss = build_loss(device=place, normalize=normalize, detector=detector, descriptor=descriptor, preset=preset)
     if save_views is not None:
         save_views.mkdir(parents=True, exist_ok=True)
@@ -57,8 +60,9 @@ def compare_command(
     if not comparison.predicted.weights.any():
         warnings.warn(f"no view shows anything of {predicted}: is it empty, or far from the target?", stacklevel=1)
     if as_json:
-        files = {"predicted": str(predicted), "target": str(target), "files": [str(path) for path in written]}
-        print(json.dumps({**files, **comparison.to_dict()}, indent=2))
+        files = {"predicted": str(predicted), "target": str(target), "volumes": reading}
+        written_files = {"files": [str(path) for path in written]}
+        print(json.dumps({**files, **written_files, **comparison.to_dict()}, indent=2))
         return
     console = text_console()
     print_line(console, f"{predicted} against {target}")

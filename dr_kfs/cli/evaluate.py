@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from dr_kfs import DRKFSLoss, __version__
 from dr_kfs.cli.outputs import check_outputs, print_line, text_console, warnings_as_lines
 from dr_kfs.cli.stages import Descriptor, Detector, Device, PresetName, build_loss, load_shape, load_target, pick_device
+from dr_kfs.cli.volumes import VolumeOptions, Volumes, volume_options
 from dr_kfs.evaluation import (
     SCORES,
     SUFFIXES,
@@ -60,6 +62,7 @@ def evaluate_command(
     detector: Detector = None,
     descriptor: Descriptor = None,
     preset: PresetName = None,
+    volumes: Volumes = "",
 ) -> None:
     """Score a set of predictions: DR-KFS and its two directions, Chamfer distance, precision, recall and F1.
 
@@ -74,6 +77,7 @@ def evaluate_command(
     place = pick_device(device)
     pairs = pair_files(predicted, target, [f".{suffix.strip().lower().lstrip('.')}" for suffix in suffixes.split(",")])
     check_outputs({"--csv": csv_path, "--json": json_file, "--rows": rows})
+    reading = volume_options(volumes, *(path for pair in pairs for path in (pair.predicted, pair.target)))
     loss = build_loss(device=place, detector=detector, descriptor=descriptor, preset=preset)
     settings = {
         "dr_kfs": __version__,
@@ -82,78 +86,82 @@ def evaluate_command(
         "samples": samples,
         "tau": tau,
         "seed": seed,
+        "volumes": {key: list(value) if isinstance(value, tuple) else value for key, value in reading.items()},
         "loss": loss.settings(),
     }
-    kept = ScoreFile(rows, settings)
-    scored: list[PairScores] = []
-    failed: dict[str, str] = {}
-    interrupted = False
+    found = _Scored(kept=ScoreFile(rows, settings))
     try:
-        _score(pairs, kept, scored, failed, loss=loss, device=place, samples=samples, tau=tau, seed=seed)
+        found.score(pairs, lambda pair: _scores_of(pair, loss, place, reading, samples=samples, tau=tau, seed=seed))
     except KeyboardInterrupt:
-        interrupted = True
-    report = {
-        "settings": settings,
-        "pairs_in_all": len(pairs),
-        "pairs_scored": len(scored),
-        "summary": summary(scored),
-        "pairs": [asdict(one) for one in scored],
-        "failed": failed,
-    }
+        found.interrupted = True
+    report = found.report(settings, len(pairs))
     text = json.dumps(report, indent=2, allow_nan=False)
     # Files first: whoever reads what is printed may leave.
     if json_file is not None:
         with written_whole(json_file) as partial:
             partial.write_text(text + "\n", "utf-8")
     if csv_path is not None:
-        write_csv(scored, failed, csv_path)
+        write_csv(found.scores, found.failed, csv_path)
     messages = text_console(stderr=True)
-    for name, why in failed.items():
+    for name, why in found.failed.items():
         print_line(messages, f"failed: {name}: {why}")
-    if interrupted:
+    if found.interrupted:
         print_line(messages, "Interrupted." + ("" if rows is None else " The same command goes on from here."))
     if json_path == STDOUT:
         print(text)
     else:
-        _print_report(scored, len(pairs), tau, report)
-    if interrupted:
-        raise typer.Exit(130)
-    if failed:
-        raise typer.Exit(1)
+        _print_report(found.scores, report)
+    if found.interrupted or found.failed:
+        raise typer.Exit(130 if found.interrupted else 1)
 
 
-def _score(
-    pairs: list[PairFiles],
-    kept: ScoreFile,
-    scored: list[PairScores],
-    failed: dict[str, str],
-    *,
-    loss: DRKFSLoss,
-    device: str,
-    samples: int,
-    tau: float,
-    seed: int,
-) -> None:
-    """Fill `scored`, and `failed` with the reason, by name; what is there when it is interrupted is whole."""
-    for pair in track(pairs, description="evaluating", console=text_console(stderr=True), transient=True):
-        try:
-            stamp = pair.stamp()  # before they are read: what changes meanwhile is scored anew the next time
-            scores = known = kept.scores(pair.name, stamp)
-            if scores is None:
-                with warnings_as_lines(pair.name):
-                    ours, theirs = load_shape(pair.predicted, device), load_target(pair.target, device)
-                    scores = score_pair(pair.name, ours, theirs, loss=loss, samples=samples, tau=tau, seed=seed)
-        except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
-            kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
-            failed[pair.name] = kind + " ".join(str(error).split())
-            continue
-        if known is None:
-            kept.append(stamp, scores)
-        scored.append(scores)
+@dataclass
+class _Scored:
+    """What is scored so far; whole when it is interrupted."""
+
+    kept: ScoreFile
+    scores: list[PairScores] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why, by name."""
+    interrupted: bool = False
+
+    def score(self, pairs: list[PairFiles], scores_of: Callable[[PairFiles], PairScores]) -> None:
+        """Score pairs; those that are kept already are not scored again."""
+        for pair in track(pairs, description="evaluating", console=text_console(stderr=True), transient=True):
+            try:
+                stamp = pair.stamp()  # before they are read: what changes meanwhile is scored anew the next time
+                known = self.kept.scores(pair.name, stamp)
+                scores = scores_of(pair) if known is None else known
+            except Exception as error:  # whatever it is, it is this pair's, and the others are still scored
+                kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
+                self.failed[pair.name] = kind + " ".join(str(error).split())
+                continue
+            if known is None:
+                self.kept.append(stamp, scores)
+            self.scores.append(scores)
+
+    def report(self, settings: dict[str, Any], pairs: int) -> dict[str, Any]:
+        """Everything, as JSON has it."""
+        return {
+            "settings": settings,
+            "pairs_in_all": pairs,
+            "pairs_scored": len(self.scores),
+            "summary": summary(self.scores),
+            "pairs": [asdict(one) for one in self.scores],
+            "failed": self.failed,
+        }
 
 
-def _print_report(scored: list[PairScores], pairs: int, tau: float, report: dict[str, Any]) -> None:
+def _scores_of(pair: PairFiles, loss: DRKFSLoss, device: str, reading: VolumeOptions, **options: Any) -> PairScores:
+    """Of a pair as it is on disk; warnings come with its name."""
+    with warnings_as_lines(pair.name):
+        ours, theirs = load_shape(pair.predicted, device, reading), load_target(pair.target, device, reading)
+        return score_pair(pair.name, ours, theirs, loss=loss, **options)
+
+
+def _print_report(scored: list[PairScores], report: dict[str, Any]) -> None:
     console = text_console()
+    pairs, tau = report["pairs_in_all"], report["settings"]["tau"]
     missing = pairs - len(scored)
     note = f"; {missing} missing from the means" if missing and scored else ""
     print_line(console, f"{len(scored)} of {pairs} pairs scored{note}")

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dr_kfs import FitSettings, MeshFit, icosphere, save_mesh
 from dr_kfs.cli.outputs import check_outputs, print_line, text_console
 from dr_kfs.cli.stages import SHAPE_HELP, Device, build_loss, load_shape, load_target, pick_device
+from dr_kfs.cli.volumes import Volumes, volume_options
 from dr_kfs.geometry.io import WRITABLE_SUFFIXES
 from dr_kfs.report import distance_table, fit_sheet, save_image, weights_text
 from dr_kfs.whole_files import check_suffix
@@ -55,6 +56,7 @@ def fit_command(
         typer.Option(help="Where an unfinished fit is kept; OUTPUT with suffix .fit.safetensors.", show_default=False),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the fit in the checkpoint.")] = False,
+    volumes: Volumes = "",
 ) -> None:
     """Fit a template to a target. Writes OUTPUT, in the target's units, and a picture of before, after and target.
 
@@ -65,11 +67,12 @@ def fit_command(
     checkpoint = output.with_suffix(".fit.safetensors") if checkpoint is None else checkpoint
     inputs = {"the target": target, "the template": None if template == "sphere" else Path(template)}
     check_outputs({"the output": output, "its picture": picture, "the checkpoint": checkpoint}, inputs)
+    reading = volume_options(volumes, target, Path(template))
     if checkpoint.exists() and not resume:
         raise ValueError(f"{checkpoint} holds an unfinished fit: continue it with --resume, or delete it.")
     place = pick_device(device)
-    goal = load_target(target, place)
-    start = icosphere(SPHERE_SUBDIVISIONS) if template == "sphere" else load_shape(template)
+    goal = load_target(target, place, reading)
+    start = icosphere(SPHERE_SUBDIVISIONS) if template == "sphere" else load_shape(template, volumes=reading)
     settings = FitSettings(steps=steps, views_per_step=views_per_step, seed=seed)
     console, progress_console = text_console(), text_console(stderr=True)
     with progress_console.status(f"encoding the target on {place} ..."):

@@ -11,6 +11,7 @@ import typer
 from dr_kfs import GHHDetector, SoftRenderer, normalize
 from dr_kfs.cli.outputs import check_outputs, text_console
 from dr_kfs.cli.stages import SHAPE_HELP, Detector, Device, Shading, load_shape, pick_device
+from dr_kfs.cli.volumes import Volumes, volume_options
 from dr_kfs.rendering import Views
 from dr_kfs.report import render_sheet, save_image
 from dr_kfs.report.sheets import IMAGE_SUFFIXES
@@ -28,6 +29,7 @@ def render_command(
     poi: Annotated[bool, typer.Option("--poi/--no-poi", help="Show the keypoint maps below the views.")] = True,
     device: Device = None,
     detector: Detector = None,
+    volumes: Volumes = "",
 ) -> None:
     """Write the 25 shaded views of a shape and their PoI maps as one picture."""
     check_suffix(output, IMAGE_SUFFIXES)
@@ -35,7 +37,7 @@ def render_command(
         raise ValueError(f"--sigma must be in (0, 1), got {sigma}.")
     check_outputs({"--output": output}, {"the shape": mesh})
     place = pick_device(device)
-    meshes = normalize(load_shape(mesh, place))
+    meshes = normalize(load_shape(mesh, place, volume_options(volumes, mesh)))
     renderer = SoftRenderer(image_size=size, sigma=sigma, shading=shading.value)
     find_keypoints = None
     if poi:

@@ -10,6 +10,7 @@ import torch
 import typer
 
 from dr_kfs import DRKFSLoss, GHHDetector, Meshes, bounding_frame, load_shapes
+from dr_kfs.cli.volumes import VolumeOptions
 from dr_kfs.presets import Preset, find_preset
 
 SHAPE_HELP = "Shape file (obj, off, ply, stl, glb, gltf; voxels: binvox, npy, npz, mat)."
@@ -49,27 +50,27 @@ PresetName = Annotated[
 ]
 
 
-def load_shape(path: Path | str, device: str = "cpu") -> Meshes:
-    """The one shape in a file.
+def load_shape(path: Path | str, device: str = "cpu", volumes: VolumeOptions | None = None) -> Meshes:
+    """The one shape in a file; of an array, read as `volumes` says.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no shape, or several; the message names the file.
     """
-    meshes = load_shapes(path, device=device)
+    meshes = load_shapes(path, device=device, **(volumes or {}))
     if len(meshes) != 1:
         raise ValueError(f"{path}: expected one shape, got {len(meshes)}. Save each to a file of its own.")
     return meshes
 
 
-def load_target(path: Path | str, device: str = "cpu") -> Meshes:
-    """The one shape in a file, with a box that both sides can be normalised with.
+def load_target(path: Path | str, device: str = "cpu", volumes: VolumeOptions | None = None) -> Meshes:
+    """The one shape in a file, with a box that both sides can be normalised with; see `load_shape`.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: no shape, several, or one without extent; the message names the file.
     """
-    meshes = load_shape(path, device)
+    meshes = load_shape(path, device, volumes)
     try:
         bounding_frame(meshes)
     except ValueError:

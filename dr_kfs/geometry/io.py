@@ -18,7 +18,7 @@ import torch
 
 from dr_kfs.geometry import _shape_types as shape_types
 from dr_kfs.geometry import _text_formats as text_formats
-from dr_kfs.geometry.meshes import Meshes
+from dr_kfs.geometry.meshes import Meshes, expect_meshes
 from dr_kfs.whole_files import check_suffix, written_whole
 
 __all__ = ["load_meshes", "save_mesh"]
@@ -73,9 +73,11 @@ def save_mesh(meshes: Meshes, path: PathLike) -> None:
         path: the file to write; one that is there is replaced.
 
     Raises:
+        TypeError: something other than `Meshes`.
         ValueError: several meshes or none, no faces, an unknown suffix, or vertices that are not finite or
             beyond the range of the format.
     """
+    expect_meshes(meshes)
     path = Path(path)
     if len(meshes) != 1:
         raise ValueError(f"{path}: expected one mesh to save, got {len(meshes)}. Pick one: meshes[0].")

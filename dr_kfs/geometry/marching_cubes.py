@@ -8,7 +8,7 @@ from dr_kfs.geometry._cell_surface import cell_surface
 from dr_kfs.geometry._field_kinds import check_level, crossing_place, is_inside
 from dr_kfs.geometry._padded_grid import item_numbers, item_offsets, padded_samples, points_on_edges
 from dr_kfs.geometry.meshes import Meshes
-from dr_kfs.geometry.voxels import VoxelGrid
+from dr_kfs.geometry.voxels import VoxelGrid, expect_grid
 
 __all__ = ["marching_cubes"]
 
@@ -42,6 +42,7 @@ def marching_cubes(grid: VoxelGrid, *, level: float | None = None) -> Meshes:
         B meshes in world units. An item without a sample inside has no vertices and no faces; a full one is a box.
 
     Raises:
+        TypeError: something other than a `VoxelGrid`.
         ValueError: values that are not finite or no probabilities (the message names the item), or a level that
             is not finite, or not in (0, 1) for probabilities.
 
@@ -49,6 +50,7 @@ def marching_cubes(grid: VoxelGrid, *, level: float | None = None) -> Meshes:
         W. E. Lorensen, H. E. Cline: Marching Cubes: A High Resolution 3D Surface Construction Algorithm. SIGGRAPH
         1987. Their table leaves holes at ambiguous sides; ours is derived in `_marching_cubes_table` and does not.
     """
+    expect_grid(grid)
     level = check_level(level, grid.kind)
     samples = padded_samples(grid, level)
     # Detached: which samples are inside is a discrete choice, through which no gradient flows.

@@ -341,3 +341,9 @@ class Meshes:
             vertex_offsets=tuple(offset - vertex_start for offset in self.vertex_offsets[first : last + 1]),
             face_offsets=tuple(offset - face_start for offset in self.face_offsets[first : last + 1]),
         )
+
+
+def expect_meshes(value: Any) -> None:
+    """Raise a `TypeError` on something other than `Meshes`, with the way to them."""
+    if not isinstance(value, Meshes):
+        raise TypeError(f"Expected Meshes, got {type(value).__name__}. Convert it: dr_kfs.as_meshes(shape).")

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dr_kfs.geometry.meshes import Meshes
+from dr_kfs.geometry.meshes import Meshes, expect_meshes
 
 __all__ = ["Frame", "bounding_frame", "normalize"]
 
@@ -94,8 +94,10 @@ def bounding_frame(meshes: Meshes) -> Frame:
         meshes: B meshes.
 
     Raises:
+        TypeError: something other than `Meshes`.
         ValueError: a mesh has no faces, or its box is a single point, or overflows the dtype; names the item.
     """
+    expect_meshes(meshes)
     rows = meshes.derived("referenced", lambda: _referenced(meshes))
     vertices = meshes.vertices[rows].to(torch.promote_types(meshes.dtype, torch.float32))
     item = meshes.vertex_item()[rows][:, None].expand(-1, 3)
@@ -124,9 +126,11 @@ def normalize(meshes: Meshes, frame: Frame | None = None) -> Meshes:
         frame: of B shapes, or of one, which then serves all; None for the meshes' own `bounding_frame`.
 
     Raises:
+        TypeError: something other than `Meshes`.
         ValueError: a frame of another number of shapes or on another device, or, without a frame, a mesh that
             has none of its own.
     """
+    expect_meshes(meshes)
     if frame is None:
         frame = bounding_frame(meshes)
     if len(frame) not in (1, len(meshes)):

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dr_kfs.geometry._rows import rows_at
-from dr_kfs.geometry.meshes import Meshes
+from dr_kfs.geometry.meshes import Meshes, expect_meshes
 
 __all__ = ["SurfaceSamples", "sample_surface"]
 
@@ -53,6 +53,7 @@ def sample_surface(
             global one.
 
     Raises:
+        TypeError: something other than `Meshes`.
         ValueError: a mesh without area (the message names the item), fewer than one sample, both a seed and a
             generator, or a generator of another device.
 
@@ -60,6 +61,7 @@ def sample_surface(
         R. Osada, T. Funkhouser, B. Chazelle, D. Dobkin: Shape Distributions. ACM Transactions on Graphics
         21 (4), 2002, Eq. 1.
     """
+    expect_meshes(meshes)
     if num_samples < 1:
         raise ValueError(f"Expected at least one sample per mesh, got num_samples={num_samples}.")
     if seed is not None and generator is not None:

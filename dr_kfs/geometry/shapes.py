@@ -17,8 +17,8 @@ from dr_kfs.geometry.io import MESH_SUFFIXES, PathLike, load_meshes
 from dr_kfs.geometry.marching_cubes import marching_cubes
 from dr_kfs.geometry.meshes import Meshes
 from dr_kfs.geometry.soft_surface import SoftSurface
-from dr_kfs.geometry.voxel_files import VOXEL_SUFFIXES, load_voxels
-from dr_kfs.geometry.voxels import VoxelGrid
+from dr_kfs.geometry.voxel_files import ARRAY_SUFFIXES, VOXEL_SUFFIXES, Layout, load_voxels
+from dr_kfs.geometry.voxels import Bounds, FieldKind, SamplePlace, VoxelGrid
 
 __all__ = ["as_meshes", "as_surface", "load_shapes"]
 
@@ -57,35 +57,49 @@ def load_shapes(
     paths: PathLike | Sequence[PathLike],
     *,
     level: float | None = None,
+    kind: FieldKind = "probability",
+    layout: Layout = "xyz",
+    bounds: Bounds = (-0.5, 0.5),
+    sample: SamplePlace = "center",
+    variable: str | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
 ) -> Meshes:
     """Shapes from files of any kind, as meshes: those of `load_meshes` and those of `load_voxels`, by their suffix.
 
-    A mesh file is one item of the batch, a voxel file as many as it holds. Arrays (.npy, .npz, .mat) are read as
-    probabilities on the axes x, y, z; for others call `load_voxels` with their kind and layout: what it returns
-    is a shape like any other. A volume without a surface is an empty mesh: a prediction may be empty.
+    A mesh file is one item of the batch, a voxel file as many as it holds. A volume without a surface is an empty
+    mesh: a prediction may be empty.
 
     Args:
         paths: one file, or a sequence of files, in any mix of formats.
-        level: of the surface in voxel files; see `marching_cubes`.
+        level: of the surface in volumes; see `marching_cubes`. Not of a binvox file, whose voxels are inside or not.
+        kind: of the arrays (.npy, .npz, .mat), as are the next four: see `load_voxels`.
+        layout: order of their axes.
+        bounds: box that they fill [world units].
+        sample: where in it their samples are.
+        variable: which one of a file, if it holds several.
         device: where the meshes go; the CPU by default.
         dtype: floating-point type of the vertices.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a file that holds no shape; the message names the file.
+        ValueError: a file that holds no shape (the message names the file), an unknown option, or a level that the
+            kind does not have.
     """
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not files:
         raise ValueError("Expected at least one file, got none.")
-    return Meshes.cat([_load(Path(file), level, device, dtype) for file in files])
+    options = {"kind": kind, "layout": layout, "bounds": bounds, "sample": sample, "variable": variable}
+    return Meshes.cat([_load(Path(file), level, options, device, dtype) for file in files])
 
 
-def _load(path: Path, level: float | None, device: torch.device | str | None, dtype: torch.dtype) -> Meshes:
+def _load(
+    path: Path, level: float | None, options: dict[str, Any], device: torch.device | str | None, dtype: torch.dtype
+) -> Meshes:
     if path.suffix.lower() in VOXEL_SUFFIXES:
-        grid = load_voxels(path, device=device, dtype=torch.promote_types(dtype, torch.float32))
-        return marching_cubes(grid, level=level).to(dtype=dtype)
+        grid = load_voxels(path, **options, device=device, dtype=torch.promote_types(dtype, torch.float32))
+        graded = path.suffix.lower() in ARRAY_SUFFIXES
+        return marching_cubes(grid, level=level if graded else None).to(dtype=dtype)
     if path.suffix.lower() in MESH_SUFFIXES or path.is_dir():
         return load_meshes(path, device=device, dtype=dtype)
     suffixes = ", ".join(sorted((*MESH_SUFFIXES, *VOXEL_SUFFIXES)))

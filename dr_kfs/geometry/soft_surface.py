@@ -19,7 +19,7 @@ from dr_kfs.geometry._marching_cubes_table import EDGE_AXES, EDGE_STARTS
 from dr_kfs.geometry._padded_grid import item_offsets, padded_samples, points_on_edges
 from dr_kfs.geometry.meshes import Meshes
 from dr_kfs.geometry.normalization import Frame, bounding_frame, normalize
-from dr_kfs.geometry.voxels import VoxelGrid
+from dr_kfs.geometry.voxels import VoxelGrid, expect_grid
 
 __all__ = ["SoftSurface", "normalize_surface", "soft_surface", "surface_frame"]
 
@@ -147,6 +147,7 @@ def soft_surface(
         B sets of triangles in world units, in at least float32; gradients flow to the values, origin and spacing.
 
     Raises:
+        TypeError: something other than a `VoxelGrid`.
         ValueError: signed distances; values that are not finite or no probabilities (the message names the item);
             a least opacity that is not in (0, 0.04]; an `explore` of another shape or device.
 
@@ -154,6 +155,7 @@ def soft_surface(
         Y. Liao, S. Donne, A. Geiger: Deep Marching Cubes: Learning Explicit Surface Representations. CVPR 2018: the
         probabilities of the topologies, and the expectation over them.
     """
+    expect_grid(grid)
     if grid.kind == "distance":
         raise ValueError(
             "Expected a grid of probabilities or logits, got signed distances, which say nothing of how sure they "

@@ -13,7 +13,7 @@ import torch
 
 from dr_kfs.geometry import _binvox as binvox
 from dr_kfs.geometry._field_kinds import FieldKind, check_level, check_values, is_inside
-from dr_kfs.geometry.voxels import Bounds, VoxelGrid
+from dr_kfs.geometry.voxels import Bounds, SamplePlace, VoxelGrid, expect_grid
 from dr_kfs.whole_files import check_suffix, written_whole
 
 __all__ = ["Layout", "load_voxels", "save_voxels"]
@@ -22,7 +22,10 @@ PathLike = str | os.PathLike[str]
 Layout = Literal["xyz", "xzy", "yxz", "yzx", "zxy", "zyx", "matryoshka"]
 """The order of an array's axes; `"matryoshka"` is x, y, z, all three running backwards."""
 
-VOXEL_SUFFIXES = (".binvox", ".mat", ".npy", ".npz")
+ARRAY_SUFFIXES = (".mat", ".npy", ".npz")
+"""Formats that do not say what their numbers mean, but for a .npz of `save_voxels`."""
+VOXEL_SUFFIXES = (".binvox", *ARRAY_SUFFIXES)
+"""Formats that `load_voxels` reads."""
 _LAYOUTS = (*("".join(axes) for axes in itertools.permutations("xyz")), "matryoshka")
 
 
@@ -32,7 +35,7 @@ def load_voxels(
     kind: FieldKind = "probability",
     layout: Layout = "xyz",
     bounds: Bounds = (-0.5, 0.5),
-    sample: Literal["center", "corner"] = "center",
+    sample: SamplePlace = "center",
     variable: str | None = None,
     device: torch.device | str | None = None,
     dtype: torch.dtype = torch.float32,
@@ -98,8 +101,10 @@ def save_voxels(grid: VoxelGrid, path: PathLike, *, level: float | None = None) 
         level: for binvox: what is inside; 0.5 for probabilities, 0 for logits and distances.
 
     Raises:
+        TypeError: something other than a `VoxelGrid`.
         ValueError: an unknown suffix, or a grid that binvox cannot hold.
     """
+    expect_grid(grid)
     path = Path(path)
     suffix = path.suffix.lower()
     check_suffix(path, (".binvox", ".npz"))

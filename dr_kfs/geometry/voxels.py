@@ -14,10 +14,12 @@ from torch import Tensor
 from dr_kfs.geometry import _packing as packing
 from dr_kfs.geometry._field_kinds import FieldKind, check_level
 
-__all__ = ["Bounds", "FieldKind", "VoxelGrid"]
+__all__ = ["Bounds", "FieldKind", "SamplePlace", "VoxelGrid"]
 
 Bounds: TypeAlias = tuple[float | Sequence[float], float | Sequence[float]]
 """The lowest and the highest corner of a box, each (x, y, z) or one number for all three [world units]."""
+SamplePlace: TypeAlias = Literal["center", "corner"]
+"""Where the samples of a box are: at the centres of its voxels, or from side to side."""
 
 
 @final
@@ -75,7 +77,7 @@ class VoxelGrid:
         bounds: Bounds = (-0.5, 0.5),
         *,
         kind: FieldKind = "probability",
-        sample: Literal["center", "corner"] = "center",
+        sample: SamplePlace = "center",
     ) -> VoxelGrid:
         """A grid that fills a box.
 
@@ -177,6 +179,15 @@ class VoxelGrid:
         dtype = str(self.dtype).removeprefix("torch.")
         items = "1 item" if len(self) == 1 else f"{len(self)} items"
         return f"VoxelGrid({items} of {sizes}, {self.kind}, {dtype}, {self.device})"
+
+
+def expect_grid(value: Any) -> None:
+    """Raise a `TypeError` on something other than a `VoxelGrid`, with the way to one."""
+    if not isinstance(value, VoxelGrid):
+        raise TypeError(
+            f"Expected a VoxelGrid, got {type(value).__name__}. Say where its samples are, and what they mean: "
+            "VoxelGrid.in_box(values, bounds, kind=...)."
+        )
 
 
 def box_corners(bounds: Bounds) -> tuple[Float[Tensor, " 3"], Float[Tensor, " 3"]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,6 +113,18 @@ class TestLoadShapes:
         meshes = load_shapes(tmp_path / "a.npz", level=0.3, dtype=torch.float64)
         assert meshes.dtype == torch.float64
         assert torch.equal(meshes.faces, marching_cubes(voxels, level=0.3).faces)
+
+    def test_an_array_is_what_it_is_said_to_be(self, tmp_path: Path) -> None:
+        logits = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)) - 1.0
+        np.savez(tmp_path / "a.npz", occupancy=logits.numpy(), other=np.zeros(3))
+        said: dict[str, Any] = {"kind": "logit", "layout": "zyx", "bounds": (-1.0, 1.0), "sample": "corner"}
+        meshes = load_shapes(tmp_path / "a.npz", level=-0.5, variable="occupancy", **said)
+        grid = VoxelGrid.in_box(logits.permute(2, 1, 0), (-1.0, 1.0), kind="logit", sample="corner")
+        assert same(meshes, marching_cubes(grid, level=-0.5))
+
+    def test_the_voxels_of_a_binvox_file_have_no_level(self, tmp_path: Path) -> None:
+        save_voxels(VoxelGrid.in_box(torch.ones(2, 2, 2)), tmp_path / "a.binvox")
+        assert same(load_shapes(tmp_path / "a.binvox", level=-0.5, kind="logit"), load_shapes(tmp_path / "a.binvox"))
 
     def test_an_empty_volume_is_an_empty_mesh(self, tmp_path: Path) -> None:
         np.save(tmp_path / "a.npy", np.zeros((4, 4, 4), dtype=bool))
