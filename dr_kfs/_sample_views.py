@@ -34,7 +34,7 @@ def doubt_of_points(
         spacing: of the points [world units].
     """
     error = ((shown.images - wanted.images).abs() + (shown.alpha - wanted.alpha).abs())[0]
-    place = cameras.project(points)
+    place = cameras.to(points.device, points.dtype).project(points)
     pixel = _pixels(place, shown.depth.shape[-1])
     behind = place[..., 2] > shown.depth[0].flatten(1).gather(1, pixel) + _DEEPER * spacing
     found = torch.where(behind, 0.0, _widened(error).flatten(1).gather(1, pixel))
@@ -53,6 +53,7 @@ def hidden_points(
         meshes: one mesh.
         spacing: of the points [world units].
     """
+    cameras = cameras.to(points.device, points.dtype)
     hidden = torch.ones(len(points), dtype=torch.bool, device=points.device)
     for view in range(len(cameras)):
         camera = cameras[[view]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -87,5 +88,17 @@ def assert_compiles_to_ptx(tmp_path: Path) -> Callable[..., None]:
                     pytest.skip(f"this Warp has no CUDA compiler: {error}")
                 raise
         assert any(b".entry" in path.read_bytes() for path in tmp_path.rglob("*.ptx"))
+
+    return check
+
+
+@pytest.fixture
+def opcheck() -> Callable[[Any, tuple[Any, ...]], None]:
+    """`torch.library.opcheck` of an operator and inputs; it warns of itself in torch 2.14."""
+
+    def check(operator: Any, inputs: tuple[Any, ...]) -> None:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"The \.grad attribute of a Tensor that is not a leaf")
+            torch.library.opcheck(operator, inputs)
 
     return check

@@ -139,10 +139,10 @@ def test_a_first_call_under_fake_tensors_does_not_spoil_later_ones():
 
 
 class TestRegistration:
-    def test_op(self):
+    def test_op(self, opcheck):
         query, reference = (torch.randn(2, 9, 40, requires_grad=True) for _ in range(2))
         candidates = torch.arange(9)[:, None] - torch.tensor([0, 1])
-        torch.library.opcheck(torch.ops.dr_kfs.nearest_patch.default, (query, reference, candidates.clamp_min(-1)))
+        opcheck(torch.ops.dr_kfs.nearest_patch.default, (query, reference, candidates.clamp_min(-1)))
 
     @pytest.mark.parametrize("arch", [80, 90])
     @pytest.mark.parametrize("name", ["forward", "backward"])

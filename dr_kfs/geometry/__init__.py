@@ -7,7 +7,7 @@ from dr_kfs.geometry.marching_cubes import marching_cubes
 from dr_kfs.geometry.meshes import Meshes
 from dr_kfs.geometry.neighbors import nearest_neighbors
 from dr_kfs.geometry.normalization import Frame, bounding_frame, normalize
-from dr_kfs.geometry.point_sets import PointSets, as_point_sets
+from dr_kfs.geometry.point_sets import Points, PointSets, as_point_sets
 from dr_kfs.geometry.sampling import SurfaceSamples, sample_surface
 from dr_kfs.geometry.shapes import Shape, as_meshes, as_surface, load_shapes
 from dr_kfs.geometry.soft_surface import SoftSurface, soft_surface
@@ -18,6 +18,7 @@ __all__ = [
     "Frame",
     "Meshes",
     "PointSets",
+    "Points",
     "Shape",
     "SoftSurface",
     "SurfaceSamples",

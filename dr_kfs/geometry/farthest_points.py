@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from dr_kfs.geometry.point_sets import PointSets
+from dr_kfs.geometry.point_sets import Points, PointSets, as_point_sets
 
 __all__ = ["farthest_points"]
 
 
-def farthest_points(sets: PointSets, num_points: int, *, seed: int | None = None) -> PointSets:
+def farthest_points(points: Points, num_points: int, *, seed: int | None = None) -> PointSets:
     """Choose points one by one, each the farthest from all chosen before.
 
         i_0 = any,    i_k = argmax_i min_{j < k} ||x_i - x_{i_j}||
@@ -20,7 +20,7 @@ def farthest_points(sets: PointSets, num_points: int, *, seed: int | None = None
     16 * n, seed=0), n)`. Time grows with `num_points` times the size of the set.
 
     Args:
-        sets: B point sets.
+        points: B point sets; see `as_point_sets`.
         num_points: to choose from each, 1 to the size of the smallest set. Ties go to the first point.
         seed: draws the first point; the point farthest from the mean by default, which needs no draw and does not
             depend on the order of the points.
@@ -35,18 +35,19 @@ def farthest_points(sets: PointSets, num_points: int, *, seed: int | None = None
     """
     if num_points < 1:
         raise ValueError(f"Expected at least one point to choose, got num_points={num_points}.")
+    sets = as_point_sets(points)
     for item, count in enumerate(sets.counts):
         if count < num_points:
             raise ValueError(f"item {item}: expected at least {num_points} points to choose from, got {count}.")
     rows = []
-    for start, points in zip(sets.offsets, sets.points_list(), strict=False):
-        points = points.detach().to(torch.promote_types(points.dtype, torch.float32))  # a choice has no gradient
+    for start, places in zip(sets.offsets, sets.points_list(), strict=False):
+        places = places.detach().to(torch.promote_types(places.dtype, torch.float32))  # a choice has no gradient
         if seed is None:
-            first = (points - points.mean(dim=0)).square().sum(dim=1).argmax()
+            first = (places - places.mean(dim=0)).square().sum(dim=1).argmax()
         else:
             generator = torch.Generator().manual_seed(seed)
-            first = torch.randint(len(points), (), generator=generator).to(points.device)
-        rows.append(start + _spread(points, first, num_points))
+            first = torch.randint(len(places), (), generator=generator).to(places.device)
+        rows.append(start + _spread(places, first, num_points))
     return sets.select(torch.cat(rows), [num_points] * len(rows))
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from dr_kfs.geometry.point_sets import PointSets
+from dr_kfs.geometry.point_sets import Points, as_point_sets
 
 __all__ = ["nearest_neighbors"]
 
@@ -29,7 +29,7 @@ BOX_PAIRS = 2**21
 """Pairs of boxes that are held at a time, with some 50 bytes each at most."""
 
 
-def nearest_neighbors(query: PointSets, reference: PointSets) -> Int[Tensor, " M"]:
+def nearest_neighbors(query: Points, reference: Points) -> Int[Tensor, " M"]:
     """For each query point the nearest reference point of the same item: a packed row of `reference.points`.
 
     Exact: the least squared Euclidean distance, from differences of coordinates (in at least float32), not from
@@ -52,12 +52,13 @@ def nearest_neighbors(query: PointSets, reference: PointSets) -> Int[Tensor, " M
     point; on CUDA another 64 MB.
 
     Args:
-        query: B point sets.
+        query: B point sets; see `as_point_sets`.
         reference: B point sets on the same device.
 
     Raises:
         ValueError: different numbers of items, or different devices.
     """
+    query, reference = as_point_sets(query), as_point_sets(reference)
     if len(query) != len(reference):
         raise ValueError(f"Expected as many reference as query sets, got {len(query)} query and {len(reference)}.")
     if query.device != reference.device:

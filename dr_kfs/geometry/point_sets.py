@@ -19,12 +19,15 @@ from dr_kfs.geometry._shape_types import is_plain_sequence
 from dr_kfs.geometry.sampling import sample_surface
 from dr_kfs.geometry.shapes import as_meshes
 
-__all__ = ["PointSets", "as_point_sets"]
+__all__ = ["PointSets", "Points", "as_point_sets"]
 
 _ACCEPTED = (
     "a PointSets, a tensor or array (N, 3) or (B, N, 3), a sequence of (N_b, 3) tensors or arrays, or, with "
     "samples=..., anything that as_meshes takes"
 )
+
+Points = Any
+"""What `as_point_sets` takes: a `PointSets`, (N, 3), (B, N, 3), a sequence of (N_b, 3), or, with `samples`, shapes."""
 
 
 @final

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from dr_kfs.geometry import PointSets, as_point_sets, nearest_neighbors
+from dr_kfs.geometry import Points, PointSets, as_point_sets, nearest_neighbors
 from dr_kfs.geometry._rows import rows_at
 from dr_kfs.losses._reductions import item_mean
-
-Points = Any
-"""What a loss of points takes: a `PointSets`, (N, 3), (B, N, 3), a sequence of (N_b, 3), or, with `samples`, shapes."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import PointSets
+from dr_kfs.geometry import Points, PointSets
 from dr_kfs.geometry._rows import rows_at
-from dr_kfs.losses._point_pairs import Matches, Points, match_nearest, point_mean, point_pair, point_sum, root
+from dr_kfs.losses._point_pairs import Matches, match_nearest, point_mean, point_pair, point_sum, root
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["CHAMFER_PRESETS", "ChamferConvention", "ChamferLoss", "chamfer_loss"]

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import PointSets
-from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair
+from dr_kfs.geometry import Points, PointSets
+from dr_kfs.losses._point_pairs import match_nearest, point_mean, point_pair
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["DensityAwareChamferLoss", "density_aware_chamfer_loss"]

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.geometry import PointSets
+from dr_kfs.geometry import Points, PointSets
 from dr_kfs.geometry._rows import rows_at
-from dr_kfs.losses._point_pairs import Points, check_pairs, point_pair, root
+from dr_kfs.losses._point_pairs import check_pairs, point_pair, root
 from dr_kfs.losses._reductions import Reduction, check_reduction, item_mean, reduce_items
 
 __all__ = ["EMDLoss", "emd_loss"]

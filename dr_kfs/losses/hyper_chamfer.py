@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair, root
+from dr_kfs.geometry import Points
+from dr_kfs.losses._point_pairs import match_nearest, point_mean, point_pair, root
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["HyperChamferLoss", "hyper_chamfer_loss"]

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from dr_kfs.geometry import PointSets, nearest_neighbors
+from dr_kfs.geometry import Points, PointSets, nearest_neighbors
 from dr_kfs.geometry._rows import rows_at
-from dr_kfs.losses._point_pairs import Points, point_pair
+from dr_kfs.losses._point_pairs import point_pair
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["KROLoss", "kro_loss"]

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dr_kfs.losses._point_pairs import Points, check_pairs, pair_distances, point_pair
+from dr_kfs.geometry import Points
+from dr_kfs.losses._point_pairs import check_pairs, pair_distances, point_pair
 from dr_kfs.losses._reductions import Reduction, check_reduction, reduce_items
 
 __all__ = ["SoftMatchingLoss", "soft_matching_loss"]

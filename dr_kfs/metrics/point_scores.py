@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dr_kfs.geometry import PointSets, as_meshes
-from dr_kfs.losses._point_pairs import Points, match_nearest, point_mean, point_pair, root
+from dr_kfs.geometry import Points, PointSets, as_meshes
+from dr_kfs.losses._point_pairs import match_nearest, point_mean, point_pair, root
 from dr_kfs.metrics.f_score import f_score
 
 __all__ = ["PointScores", "point_noise_floor", "point_scores"]

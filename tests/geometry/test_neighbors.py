@@ -44,6 +44,10 @@ def check_exact(query: torch.Tensor, reference: torch.Tensor, index: torch.Tenso
     torch.testing.assert_close(found, least_distances(query, reference), rtol=1e-6, atol=1e-7 * size)
 
 
+def test_op_registration(opcheck) -> None:
+    opcheck(torch.ops.dr_kfs.nearest_row.default, (sphere(30), sphere(20)))
+
+
 class TestSearch:
     """What CUDA runs, and the CPU for queries that are far off."""
 

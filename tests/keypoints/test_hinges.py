@@ -75,9 +75,9 @@ def test_gradcheck():
     assert torch.autograd.gradcheck(lambda x: poi_of_correlations(x, *rest, margin=2), (inputs,))
 
 
-def test_registration():
+def test_registration(opcheck):
     values, *rest = correlations()
-    torch.library.opcheck(torch.ops.dr_kfs.poi_of_correlations.default, (values.requires_grad_(), *rest, 2))
+    opcheck(torch.ops.dr_kfs.poi_of_correlations.default, (values.requires_grad_(), *rest, 2))
 
 
 def test_weights_that_learn_have_a_gradient():

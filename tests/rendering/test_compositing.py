@@ -145,13 +145,13 @@ class TestTranslucentGradient:
         assert torch.autograd.gradcheck(images, inputs, eps=1e-7, atol=1e-5, rtol=1e-4)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_op_registration(self, dtype):
+    def test_op_registration(self, dtype, opcheck):
         ndc, shade = (tensor.to(dtype) for tensor in soup(8))
         fragments = soft_fragments(ndc, shade, [8], image_size=SIZE, reach=reach(SIGMA), clip=0.2)
         values = [tensor.detach().requires_grad_() for tensor in (fragments.depth, fragments.shade, fragments.share)]
         attenuation = torch.rand(8, dtype=dtype, requires_grad=True)
         inputs = (fragments.starts, fragments.face, *values, attenuation, GAMMA, FAR)
-        torch.library.opcheck(torch.ops.dr_kfs.composite_translucent.default, inputs)
+        opcheck(torch.ops.dr_kfs.composite_translucent.default, inputs)
 
     def test_opacity_equals_finite_differences(self):
         ndc, shade = soup()

@@ -79,9 +79,9 @@ class TestGradient:
         assert torch.autograd.gradcheck(values, (ndc, shade), eps=1e-7, atol=1e-5, rtol=1e-4)
 
     @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-    def test_op_registration(self, dtype):
+    def test_op_registration(self, dtype, opcheck):
         ndc, shade = (tensor.to(dtype).requires_grad_() for tensor in soup(8))
-        torch.library.opcheck(torch.ops.dr_kfs.soft_fragments.default, (ndc, shade, [3, 5], SIZE, 0.1, 0.2))
+        opcheck(torch.ops.dr_kfs.soft_fragments.default, (ndc, shade, [3, 5], SIZE, 0.1, 0.2))
 
     @pytest.mark.parametrize("field", FIELDS)
     def test_one_value_alone_has_the_gradient_it_has_among_the_others(self, field):

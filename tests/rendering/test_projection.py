@@ -196,7 +196,7 @@ class TestChoice:
 
 
 class TestRegistration:
-    def test_op(self):
+    def test_op(self, opcheck):
         mesh, cameras = normalize(icosphere(0)), hemisphere_rig()[[0, 7]]
         tensors = (
             mesh.vertices.clone().requires_grad_(),
@@ -206,7 +206,7 @@ class TestRegistration:
             cameras.eye,
         )
         settings = ([math.tan(0.2), 0.2], [0.0, 0.8, 0.6], [0.5, 0.5])
-        torch.library.opcheck(torch.ops.dr_kfs.project_and_shade.default, (*tensors, *settings))
+        opcheck(torch.ops.dr_kfs.project_and_shade.default, (*tensors, *settings))
 
     @pytest.mark.parametrize("arch", [80, 90])
     @pytest.mark.parametrize("name", ["project", "shade", "project_backward", "shade_backward", "add_normals"])

@@ -99,12 +99,12 @@ class TestGradient:
 
         assert torch.autograd.gradcheck(images, (ndc, shade), eps=1e-7, atol=1e-4, rtol=1e-3)
 
-    def test_op_registration(self):
+    def test_op_registration(self, opcheck):
         ndc, shade = soup(8)
         corners, faces = ndc.view(1, 24, 3).repeat(2, 1, 1).requires_grad_(), torch.arange(24).view(8, 3)
         op = torch.ops.dr_kfs.soft_rasterize.default
         for shades in (shade.repeat(2, 1, 1), shade[:, :1].repeat(2, 1, 1)):
-            torch.library.opcheck(op, (corners, faces, shades.requires_grad_(), [0, 3, 8], SIZE, 2e-3, 1e-2, 3.3, 0.2))
+            opcheck(op, (corners, faces, shades.requires_grad_(), [0, 3, 8], SIZE, 2e-3, 1e-2, 3.3, 0.2))
 
     @pytest.mark.parametrize(("edge", "sign"), [(0.55, 1.0), (0.25, -1.0)])
     def test_outline_grows_and_shrinks_towards_the_target(self, edge, sign):
