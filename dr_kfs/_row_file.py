@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from dr_kfs._settings_differences import settings_differences
+
 Row = TypeVar("Row")
 
 
@@ -80,12 +82,5 @@ def _check_header(path: Path, line: str, ours: dict[str, Any], *, one: str, othe
         raise ValueError(f"{path} is no file of {one}s: take another name.")
     if theirs == ours:
         return
-    mine, old = ours["settings"], theirs["settings"]
-    keys = [key for key in sorted({*mine, *old}) if mine.get(key) != old.get(key)]
-    found = "; ".join(f"{key}: {_short(old.get(key))} there, {_short(mine.get(key))} now" for key in keys)
+    found = settings_differences(theirs["settings"], ours["settings"])
     raise ValueError(f"{path} holds {others} ({found}): take another file, or the settings that it was made with.")
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 120 else text[:117] + "..."

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dr_kfs._settings_differences import settings_differences
 from dr_kfs.whole_files import written_whole
 
 
@@ -61,7 +62,7 @@ def load_fit(path: str | Path, *, layout: str, identity: dict[str, Any]) -> tupl
     if metadata.get("format") != layout:
         raise ValueError(f"{path} is not a saved fit of this kind: its format is {metadata.get('format')!r}.")
     saved, ours = json.loads(metadata["identity"]), json.loads(json.dumps(identity))
-    differing = [name for name in ours if saved.get(name) != ours[name]]
-    if differing:
-        raise ValueError(f"{path} belongs to another fit: its {', '.join(differing)} differ. Start anew without it.")
+    if saved != ours:
+        differences = settings_differences(saved, ours)
+        raise ValueError(f"{path} belongs to another fit ({differences}): take its settings, or start anew without it.")
     return tensors, int(metadata["step_count"])

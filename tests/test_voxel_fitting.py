@@ -132,11 +132,11 @@ class TestVoxelFit:
         slab, post = solids()
         path = tmp_path / "state.safetensors"
         make(stages, slab).save(path)
-        with pytest.raises(ValueError, match="its settings differ"):
+        with pytest.raises(ValueError, match=r"another fit \(settings"):
             make(stages, slab, seed=1).restore(path)
-        with pytest.raises(ValueError, match="its form differ"):
+        with pytest.raises(ValueError, match=r"another fit \(form"):
             make(stages, slab, "hard").restore(path)
-        with pytest.raises(ValueError, match="its grid differ"):
+        with pytest.raises(ValueError, match=r"another fit \(grid"):
             make(stages, post).restore(path)
         with pytest.raises(FileNotFoundError, match="no saved fit"):
             make(stages, slab).restore(tmp_path / "missing")
