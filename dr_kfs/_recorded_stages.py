@@ -160,7 +160,8 @@ class _Recording:
         self._reference.weights.copy_(reference.weights)
         say = stages.precision_weight, stages.recall_weight
         if say != self._say:
-            self._says.copy_(torch.tensor(say, dtype=self._says.dtype))
+            for place, number in zip(self._says, say, strict=True):
+                place.fill_(number)  # goes with the launch: a copy from the host would wait
             self._say = say
         self._found = self._detection()
         many = min(self._patches, max(1, -(-int(self._found[-1]) // self._step)) * self._step)
@@ -225,7 +226,7 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 
 def graph_recorder(device: torch.device) -> Recorder:
     """Records on a stream of its own, into memory that all its graphs share."""
-    stream, pool = torch.cuda.Stream(device), torch.cuda.graph_pool_handle()
+    stream, pool = _recording_stream(device), torch.cuda.graph_pool_handle()
 
     def record(work: Replay) -> Replay:
         stream.wait_stream(torch.cuda.current_stream(device))
@@ -244,6 +245,12 @@ def graph_recorder(device: torch.device) -> Recorder:
         return replay
 
     return record
+
+
+@functools.cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all recordings: torch hands out 32 in turn, and one that another thread has would record its work too."""
+    return torch.cuda.Stream(device)
 
 
 def _which(stages: ImageStages) -> tuple[object, ...]:

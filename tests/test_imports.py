@@ -37,6 +37,7 @@ LAYERS = (
     ("dr_kfs._sides", "dr_kfs.large_steps", "dr_kfs.presets", "dr_kfs.step_plan"),
     ("dr_kfs._chunked_step",),
     ("dr_kfs.drkfs",),
+    ("dr_kfs._settings_differences",),
     ("dr_kfs._row_file", "dr_kfs._sample_views", "dr_kfs._saved_fit"),
     ("dr_kfs.fitting",),
     ("dr_kfs.voxel_fitting",),

@@ -56,6 +56,8 @@ class Meshes:
     """B + 1 first rows, 0 to F."""
     _topology: dict[str, Any] = field(default_factory=dict)
     # What depends on `faces` and offsets only, computed on demand and shared by every `with_vertices`.
+    _finite_at: list[int] = field(default_factory=list)
+    # How often the vertices had been changed in place when all were last found to be finite.
 
     def __post_init__(self) -> None:
         for name, tensor, offsets in (
@@ -287,8 +289,12 @@ class Meshes:
             ValueError: names the item and its vertex.
         """
         vertices = self.vertices.detach()
-        if vertices.numel() == 0 or math.isfinite(torch.linalg.vector_norm(vertices, ord=math.inf)):
-            return  # one launch where there is a GPU, which is waited for here
+        changes = [] if vertices.is_inference() else [vertices._version]  # an inference tensor counts nothing
+        if vertices.numel() == 0 or (changes and changes == self._finite_at):
+            return
+        if math.isfinite(torch.linalg.vector_norm(vertices, ord=math.inf)):  # a GPU is waited for here
+            self._finite_at[:] = changes
+            return
         finite = vertices.isfinite().all(dim=1)
         row = int((~finite).nonzero()[0])
         item = int(self.vertex_item()[row])

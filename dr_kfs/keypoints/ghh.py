@@ -14,7 +14,7 @@ from dr_kfs.keypoints.hinges import poi_of_correlations
 from dr_kfs.weights import load_weights, weights_fingerprint
 
 DEFAULT_DETECTOR = "ghh-shapes"
-_KEPT_SIZES = 4
+_KEPT_SIZES = 8
 """A pyramid of views has as many sizes as scales."""
 
 
@@ -197,7 +197,8 @@ class GHHDetector(FrozenBuffers):
                 spectrum = filter_spectrum(filters, size)
                 prepared = _Prepared(spectrum, biases, blank, calibration, TensorVersions(buffers))
             if may_be_kept():
-                self._kept = {**(kept if len(kept) < _KEPT_SIZES else {}), key: prepared}
+                others = [item for item in kept.items() if item[0] != key]
+                self._kept = dict([*others[-_KEPT_SIZES + 1 :], (key, prepared)])  # not those that this call has made
         note_kept(prepared)
         return prepared
 

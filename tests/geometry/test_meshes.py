@@ -336,6 +336,31 @@ class TestFromTrimesh:
             Meshes.from_trimesh(box, dtype=torch.float16)
 
 
+class TestCheckFinite:
+    def test_looks_once_until_vertices_change(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        meshes, looked = batch(), []
+        norm = torch.linalg.vector_norm
+        monkeypatch.setattr(
+            torch.linalg, "vector_norm", lambda *args, **kwargs: looked.append(1) or norm(*args, **kwargs)
+        )
+        for _ in range(3):
+            meshes.check_finite()
+        assert len(looked) == 1
+        meshes.with_vertices(2.0 * meshes.vertices).check_finite()
+        assert len(looked) == 2
+        meshes.vertices[4] = torch.nan  # as an optimiser's step does, in place
+        with pytest.raises(ValueError, match="item 1: expected finite vertices"):
+            meshes.check_finite()
+
+    def test_inference_tensors_count_no_changes(self) -> None:
+        with torch.inference_mode():
+            meshes = batch().with_vertices(batch().vertices * 1.0)
+            meshes.check_finite()
+            meshes.vertices[0] = torch.inf
+            with pytest.raises(ValueError, match="item 0: expected finite vertices"):
+                meshes.check_finite()
+
+
 class TestFromPyTorch3D:
     def test_keeps_the_graph(self) -> None:
         leaf = TRIANGLE[0].clone().requires_grad_()

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from dr_kfs.keypoints import GHHDetector, ghh_response
+from dr_kfs.keypoints.ghh import _KEPT_SIZES
 
 
 def direct_response(images, filters, biases):
@@ -106,6 +107,14 @@ def test_what_is_kept_belongs_to_the_filters_that_are_there():
     detector.filters.mul_(2.0)
     expected = ghh_response(images, detector.filters, detector.biases)
     torch.testing.assert_close(detector.response(images), expected, atol=1e-4, rtol=0)
+
+
+def test_a_size_lets_go_of_the_one_that_is_oldest():
+    """Those of the same pyramid stay: a recording of it must not make them anew."""
+    detector = GHHDetector()
+    for side in (*range(32, 32 + _KEPT_SIZES), 64):
+        detector(torch.rand(1, side, side))
+    assert [size for size, _ in detector._kept] == [(side, side) for side in (*range(33, 32 + _KEPT_SIZES), 64)]
 
 
 def test_what_is_kept_is_not_pickled():
