@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 # Up to the newest release that the suite has been run against; `make TORCH=torch` takes whatever is newest.
-TORCH ?= torch>=2.6,<2.14
+TORCH ?= torch>=2.6,<2.15
 # Handed to the tools: make test ARGS="-k geometry -x", make bench ARGS=--help
 ARGS ?=
 
