@@ -22,19 +22,21 @@ TAKES_INDICES_OF_THE_CPU = ("aten::index", "aten::index_put_", "aten::_index_put
 
 
 def available() -> bool:
-    """Whether this torch can be given a device by Python; from 2.9 on, by an interface that may change."""
+    """Whether this torch can be given a device by Python; newer ones can, by an interface that may change."""
     return hasattr(backend_registration, "_setup_privateuseone_for_python_backend")
 
 
 def register() -> None:
     """Make the device known to torch: `with StandIn(): torch.zeros(3, device=DEVICE)`."""
+    global _library
     backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
     # Indexing with a list, and torch.tensor, make their tensors where no mode is asked.
-    _LIBRARY.impl("empty_strided", _empty_strided, "PrivateUse1")
-    _LIBRARY.impl("_copy_from", _copy_from, "PrivateUse1")
+    _library = torch.library.Library("aten", "IMPL")
+    _library.impl("empty_strided", _empty_strided, "PrivateUse1")
+    _library.impl("_copy_from", _copy_from, "PrivateUse1")
 
 
-_LIBRARY = torch.library.Library("aten", "IMPL")
+_library: Any = None  # what is registered is so for as long as this lives
 
 
 def _empty_strided(size: Any, stride: Any, *, dtype: Any = None, **_: Any) -> Tensor:
@@ -42,9 +44,12 @@ def _empty_strided(size: Any, stride: Any, *, dtype: Any = None, **_: Any) -> Te
 
 
 def _copy_from(source: Tensor, target: Tensor, non_blocking: bool = False) -> Tensor:
-    ends = (end.inner if isinstance(end, Standing) else end for end in (target, source))
-    next(ends).copy_(next(ends))
+    _inner(target).copy_(_inner(source))
     return target
+
+
+def _inner(value: Any) -> Any:
+    return value.inner if isinstance(value, Standing) else value
 
 
 class _Module(getattr(backend_registration, "_DummyBackendModule", object)):
@@ -103,7 +108,7 @@ def _call(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if there and mixed and name not in (*COPIES, *TAKES_INDICES_OF_THE_CPU):
             places = ", ".join(f"{tuple(tensor.shape)} on {tensor.device}" for tensor in given)
             raise RuntimeError(f"{name}: expected tensors on one device, got {places}")
-    args, kwargs = tree_map(lambda leaf: leaf.inner if isinstance(leaf, Standing) else leaf, (args, kwargs))
+    args, kwargs = tree_map(_inner, (args, kwargs))
     # The bit that stands for a conjugation is resolved above this level, where a Standing has none.
     results = torch.complex(args[0].real, -args[0].imag) if name == "aten::_conj" else function(*args, **kwargs)
     known = {id(tensor.inner): tensor for tensor in standing}
@@ -111,6 +116,6 @@ def _call(function: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     def back(result: Any) -> Any:
         if not isinstance(result, Tensor) or not there:
             return result
-        return known.get(id(result)) if id(result) in known else Standing(result)
+        return known[id(result)] if id(result) in known else Standing(result)
 
     return tree_map(back, results)
