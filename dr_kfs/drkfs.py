@@ -47,14 +47,14 @@ class DRKFSLoss(nn.Module):
         DR-KFS   = precision_weight Sim_predicted->target + recall_weight Sim_target->predicted
 
     summed over the views: 0 for identical shapes; each term is at most 4 / 128 per view and direction, 0.2 to 0.6 in
-    total for a network's reconstructions in the paper. Values of different weights or settings are different metrics.
+    total for a network's reconstructions in the paper. Where a view shows nothing of a side, its direction is 0: an
+    empty prediction costs what is missing, maybe less than a wrong one. Other weights or settings are other metrics.
 
     The four stages are injected; each is a plain module. The defaults own no parameters, add nothing to
     `state_dict()`, and do not change in `train()`.
 
         >>> loss_fn = DRKFSLoss()
-        >>> loss = loss_fn(predicted, target)
-        >>> loss.backward()
+        >>> loss_fn(predicted, target).backward()
 
     Args:
         renderer: `(Meshes, Cameras) -> Views`; `SoftRenderer()`, which takes a `SoftSurface` too.

@@ -153,8 +153,10 @@ def score_pair(
         seed: of the samples.
 
     Raises:
-        ValueError: a score that is not finite, as of vertices at 1e20.
+        ValueError: an empty prediction; a score that is not finite, as of vertices at 1e20.
     """
+    if len(predicted.faces) == 0:
+        raise ValueError("the prediction is empty: it has no points to score.")
     numbers = loss.compare(predicted, target).to_dict()
     frame = bounding_frame(target)
     ours, theirs = (normalize(side, frame) for side in (predicted, target))

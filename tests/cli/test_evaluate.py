@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -144,6 +145,13 @@ class TestEvaluate:
         assert [bool(row["error"]) for row in rows] == [False, False, True]
         report = json.loads(files[1].read_text())
         assert (report["pairs_in_all"], report["pairs_scored"], list(report["failed"])) == (3, 2, ["tables/c"])
+
+    def test_an_empty_prediction_has_no_scores(self, dr_kfs_command, folders):
+        (folders[0] / "tables" / "c.obj").unlink()
+        np.save(folders[0] / "tables" / "c.npy", np.zeros((4, 4, 4)))
+        outcome = dr_kfs_command("evaluate", *folders, "--samples", 200)
+        assert outcome.code == 1
+        assert "failed: tables/c: the prediction is empty: it has no points to score.\n" in outcome.error
 
     def test_a_file_that_is_gone_costs_only_its_pair(self, dr_kfs_command, folders, tmp_path):
         (folders[0] / "tables" / "c.obj").unlink()
