@@ -1,7 +1,7 @@
 """Object space against image space: spheres fitted to shapes under DR-KFS, QAL, Chamfer, and DR-KFS with QAL.
 
     python tests/experiments/hybrid.py              # 20 shapes, 10 objectives: under an hour on one core
-    python tests/experiments/hybrid.py --resume     # go on after Ctrl-C
+    python tests/experiments/hybrid.py --resume     # go on after Ctrl-C, or compare with others: --minus qal
 
 DR-KFS and QAL together are balanced in six ways. All objectives get equal steps of one optimiser. Measured are the
 DR-KFS distance, Chamfer distance (`occnet-l1`: mean of the two mean distances, not squared), F1@tau and normal
@@ -36,14 +36,13 @@ import dr_kfs
 from dr_kfs.audit import bootstrap_mean
 from dr_kfs.report import save_image
 
-REFERENCE = "hybrid fixed"
 FORMATS = {"drkfs": ".3f", "chamfer": ".4f", "f1": ".3f", "normals": ".3f"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit, measure, print; the exit status is 130 after Ctrl-C."""
     options = _options(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 130)
+    console = Console(width=None if sys.stdout.isatty() else 150)
     setup = setup_of(options, FitSetup)
     settings = {"setup": asdict(setup), "device": options.device, "torch": torch.__version__}
     rows = rows_so_far(options.json, settings, resume=options.resume)
@@ -55,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = 130
     whole = whole_shapes(rows, "objective")
     if whole:
-        _print_report(console, rows, whole)
+        _print_report(console, rows, whole, options.minus)
         options.picture.parent.mkdir(parents=True, exist_ok=True)
         labels = [name for name in values_of(rows, whole) if name != "sphere"]
         sheet = fits_sheet(rows, "objective", labels, whole[:6], options.json.parent, image_size=80)
@@ -70,6 +69,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--shapes", type=int, default=20, help="how many targets; %(default)s by default")
     add("--objectives", nargs="+", choices=OBJECTIVES, default=OBJECTIVES, metavar="NAME", help=", ".join(OBJECTIVES))
+    add("--minus", choices=OBJECTIVES, default="hybrid fixed", metavar="NAME", help="what the others are compared with")
     add_shared_options(parser, "hybrid", FitSetup(), rows="the rows; meshes go beside it", picture="some of the fits")
     options = parser.parse_args(arguments)
     if options.shapes < 1:
@@ -122,7 +122,7 @@ def mean_ranks(values: dict[str, dict[str, list[float]]]) -> dict[str, float]:
     return dict(zip(fitted, np.mean(ranks, axis=0).tolist(), strict=True))
 
 
-def _print_report(console: Console, rows: list[Row], whole: list[Shape]) -> None:
+def _print_report(console: Console, rows: list[Row], whole: list[Shape], reference: str) -> None:
     values = values_of(rows, whole)
     ranks = mean_ranks(values)
     table = Table(box=SIMPLE_HEAD, title=f"means over {len(whole)} shapes")
@@ -132,18 +132,18 @@ def _print_report(console: Console, rows: list[Row], whole: list[Shape]) -> None
         cells = [f"{np.mean(measured[m]):{FORMATS[m]}}" for m in MEASURES]
         table.add_row(name, *cells, f"{ranks[name]:.2f}" if name in ranks else "")
     console.print(table)
-    if REFERENCE not in values:
+    if reference not in values:
         return
-    table = Table(box=SIMPLE_HEAD, title=f"minus {REFERENCE}, paired by shape: mean and 95 % bootstrap interval")
+    table = Table(box=SIMPLE_HEAD, title=f"minus {reference}, paired by shape: mean and 95 % bootstrap interval")
     for name in ("objective", *MEASURES):
         table.add_column(name, justify="left" if name == "objective" else "right", no_wrap=True)
     for name in ranks:
         cells = []
         for m in MEASURES:
-            paired = zip(values[name][m], values[REFERENCE][m], strict=True)
-            estimate = bootstrap_mean([own - fixed for own, fixed in paired])
+            paired = zip(values[name][m], values[reference][m], strict=True)
+            estimate = bootstrap_mean([own - other for own, other in paired])
             cells.append(f"{estimate.mean:+{FORMATS[m]}} [{estimate.low:+{FORMATS[m]}}, {estimate.high:+{FORMATS[m]}}]")
-        if name != REFERENCE:
+        if name != reference:
             table.add_row(name, *cells)
     console.print(table)
     among = {name: rank for name, rank in ranks.items() if name in UNAIDED}
