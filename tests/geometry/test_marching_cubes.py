@@ -63,6 +63,7 @@ def same(one: Meshes, other: Meshes) -> bool:
     return torch.equal(one.vertices, other.vertices) and torch.equal(one.faces, other.faces)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")  # scikit-image does
 class TestAgainstScikitImage:
     @pytest.mark.parametrize(("kind", "sign"), [("logit", 1), ("distance", -1)])
     @pytest.mark.parametrize("level", [0.0, 0.1])
