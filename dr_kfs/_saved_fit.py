@@ -62,7 +62,6 @@ def load_fit(path: str | Path, *, layout: str, identity: dict[str, Any]) -> tupl
     if metadata.get("format") != layout:
         raise ValueError(f"{path} is not a saved fit of this kind: its format is {metadata.get('format')!r}.")
     saved, ours = json.loads(metadata["identity"]), json.loads(json.dumps(identity))
-    if saved != ours:
-        differences = settings_differences(saved, ours)
+    if differences := settings_differences(saved, ours):
         raise ValueError(f"{path} belongs to another fit ({differences}): take its settings, or start anew without it.")
     return tensors, int(metadata["step_count"])

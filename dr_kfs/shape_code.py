@@ -23,8 +23,8 @@ class ShapeCode:
 
     Made by `DRKFSLoss.encode`, passed to the loss instead of a shape, saved with the settings that made it. About
     0.75 MB per shape with the default scales. Two codes (or a code and a loss) with different settings belong to
-    different metrics and are refused. `ShapeCode.cat` makes one
-    of several. Keep it with `save`: `torch.load` takes it out of a checkpoint only with `weights_only=False`.
+    different metrics and are refused. `ShapeCode.cat` makes one of several. Keep it with `save`: `torch.load` takes it
+    out of a checkpoint only with `weights_only=False`.
     """
 
     descriptors: Float[Tensor, "B V P D"]

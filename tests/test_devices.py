@@ -93,13 +93,8 @@ def cases() -> Iterator[tuple[str, Callable[[str], list[Tensor]]]]:
     def with_vertices(own: Tensor) -> Meshes:
         return sides[0].to(own.device).with_vertices(own)
 
-    def voxels(own: Tensor) -> VoxelGrid:
-        return VoxelGrid.in_box(own)
-
-    of_meshes = {name: getattr(losses, f"{name}Loss")() for name in ("NormalConsistency", "Flatten", "EdgeLength")}
-    of_meshes |= {name: getattr(losses, f"{name}Loss")() for name in ("UniformLaplacian", "CotangentLaplacian")}
-    for name, loss in of_meshes.items():
-        yield f"{name}Loss", step(loss, with_vertices, sides[0].vertices)
+    for name in ("NormalConsistency", "Flatten", "EdgeLength", "UniformLaplacian", "CotangentLaplacian"):
+        yield f"{name}Loss", step(getattr(losses, f"{name}Loss")(), with_vertices, sides[0].vertices)
     for name in ("Image", "SilhouetteIoU", "Depth", "NormalMap"):
         loss = getattr(losses, f"{name}Loss")(renderer=renderer)
         yield f"{name}Loss", step(loss, with_vertices, sides[0].vertices, sides[1])
@@ -118,8 +113,8 @@ def cases() -> Iterator[tuple[str, Callable[[str], list[Tensor]]]]:
         loss = DRKFSLoss(renderer=renderer, **options)
         yield f"drkfs, {options}", step(loss, with_vertices, sides[0].vertices, sides[1])
     yield "drkfs, a code", step(small, with_vertices, sides[0].vertices, small.encode(sides[1]))
-    yield "drkfs, voxels", step(small, voxels, volume, sides[1][0])
-    yield "drkfs, a soft surface", step(small, lambda own: soft_surface(voxels(own)), volume, sides[1][0])
+    yield "drkfs, voxels", step(small, VoxelGrid.in_box, volume, sides[1][0])
+    yield "drkfs, a soft surface", step(small, lambda own: soft_surface(VoxelGrid.in_box(own)), volume, sides[1][0])
     for options in ({}, {"shading": "smooth"}, {"coverage": "softras"}, {"sigma": 1e-4}):
         views = SoftRenderer(cameras=hemisphere_rig()[[1, 9]], image_size=32, **options)
         yield f"renderer, {options}", step(lambda own, views=views: views(own).images, with_vertices, sides[0].vertices)
@@ -180,7 +175,8 @@ def cases() -> Iterator[tuple[str, Callable[[str], list[Tensor]]]]:
         sizes = {"image_size": 32, "exploring_image_size": 32}
         settings = VoxelFitSettings(steps=3, exploring_steps=1, drkfs_every=2, fill_every=1, explored=10, **sizes)
         loss = moved(small, device)
-        fit = VoxelFit(voxels(volume.to(device)), sides[1][0].to(device), form=form, settings=settings, drkfs=loss)
+        grid = VoxelGrid.in_box(volume.to(device))
+        fit = VoxelFit(grid, sides[1][0].to(device), form=form, settings=settings, drkfs=loss)
         while not fit.done:
             fit.step()
         return [fit.volume().values]

@@ -60,9 +60,8 @@ def compare_command(
     if not comparison.predicted.weights.any():
         warnings.warn(f"no view shows anything of {predicted}: is it empty, or far from the target?", stacklevel=1)
     if as_json:
-        files = {"predicted": str(predicted), "target": str(target), "volumes": reading}
-        written_files = {"files": [str(path) for path in written]}
-        print(json.dumps({**files, **written_files, **comparison.to_dict()}, indent=2))
+        files = {"predicted": str(predicted), "target": str(target), "files": [str(path) for path in written]}
+        print(json.dumps({**files, "volumes": reading, **comparison.to_dict()}, indent=2))
         return
     console = text_console()
     print_line(console, f"{predicted} against {target}")

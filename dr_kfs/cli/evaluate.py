@@ -86,14 +86,15 @@ def evaluate_command(
         "samples": samples,
         "tau": tau,
         "seed": seed,
-        "volumes": {key: list(value) if isinstance(value, tuple) else value for key, value in reading.items()},
+        "volumes": reading,
         "loss": loss.settings(),
     }
     found = _Scored(kept=ScoreFile(rows, settings))
+    interrupted = False
     try:
         found.score(pairs, lambda pair: _scores_of(pair, loss, place, reading, samples=samples, tau=tau, seed=seed))
     except KeyboardInterrupt:
-        found.interrupted = True
+        interrupted = True
     report = found.report(settings, len(pairs))
     text = json.dumps(report, indent=2, allow_nan=False)
     # Files first: whoever reads what is printed may leave.
@@ -105,14 +106,14 @@ def evaluate_command(
     messages = text_console(stderr=True)
     for name, why in found.failed.items():
         print_line(messages, f"failed: {name}: {why}")
-    if found.interrupted:
+    if interrupted:
         print_line(messages, "Interrupted." + ("" if rows is None else " The same command goes on from here."))
     if json_path == STDOUT:
         print(text)
     else:
         _print_report(found.scores, report)
-    if found.interrupted or found.failed:
-        raise typer.Exit(130 if found.interrupted else 1)
+    if interrupted or found.failed:
+        raise typer.Exit(130 if interrupted else 1)
 
 
 @dataclass
@@ -123,7 +124,6 @@ class _Scored:
     scores: list[PairScores] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     """Why, by name."""
-    interrupted: bool = False
 
     def score(self, pairs: list[PairFiles], scores_of: Callable[[PairFiles], PairScores]) -> None:
         """Score pairs; those that are kept already are not scored again."""

@@ -56,7 +56,7 @@ class Meshes:
     """B + 1 first rows, 0 to F."""
     _topology: dict[str, Any] = field(default_factory=dict)
     # What depends on `faces` and offsets only, computed on demand and shared by every `with_vertices`.
-    _finite_at: list[int] = field(default_factory=list)
+    _finite_at: list[int] = field(init=False, default_factory=list)
     # How often the vertices had been changed in place when all were last found to be finite.
 
     def __post_init__(self) -> None:

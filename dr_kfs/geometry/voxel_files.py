@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
 import torch
@@ -26,7 +25,6 @@ ARRAY_SUFFIXES = (".mat", ".npy", ".npz")
 """Formats that do not say what their numbers mean, but for a .npz of `save_voxels`."""
 VOXEL_SUFFIXES = (".binvox", *ARRAY_SUFFIXES)
 """Formats that `load_voxels` reads."""
-_LAYOUTS = (*("".join(axes) for axes in itertools.permutations("xyz")), "matryoshka")
 
 
 def load_voxels(
@@ -76,8 +74,8 @@ def load_voxels(
     if not files:
         raise ValueError("Expected at least one voxel file, got none.")
     check_level(None, kind)
-    if layout not in _LAYOUTS:
-        raise ValueError(f"Expected a layout of {', '.join(_LAYOUTS)}, got {layout!r}.")
+    if layout not in get_args(Layout):
+        raise ValueError(f"Expected a layout of {', '.join(get_args(Layout))}, got {layout!r}.")
     grids: list[VoxelGrid] = []
     for path in map(Path, files):
         found = _contents(path, layout, variable)

@@ -72,7 +72,7 @@ def point_scores(
         M. Tatarchenko et al.: What Do Single-view 3D Reconstruction Networks Learn? CVPR 2019, Sec. 5. P. Meshram et
         al.: QAL. arXiv 2511.17824 (Cov@tau, spurious points).
     """
-    thresholds = [float(tau) for tau in np.atleast_1d(np.asarray(taus, dtype=float))]
+    thresholds = np.array(taus, dtype=float, ndmin=1).tolist()
     if not thresholds or not all(tau > 0.0 for tau in thresholds):
         raise ValueError(f"Expected at least one threshold, all above 0, got {thresholds}.")
     with torch.no_grad():  # counts have no gradient

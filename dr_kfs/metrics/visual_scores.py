@@ -67,7 +67,7 @@ def visual_scores(comparison: Comparison, taus: float | Sequence[float] | None =
         length = comparison.predicted.descriptors.shape[-1]
         tau = torch.linspace(0.0, 4.0 / length, STEPS, dtype=weights.dtype, device=weights.device)
     else:
-        thresholds = [float(tau) for tau in np.atleast_1d(np.asarray(taus, dtype=float))]
+        thresholds = np.array(taus, dtype=float, ndmin=1).tolist()
         if not thresholds or not all(tau >= 0.0 for tau in thresholds):
             raise ValueError(f"Expected at least one threshold, all at least 0, got {thresholds}.")
         tau = torch.tensor(thresholds, dtype=weights.dtype, device=weights.device)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from dr_kfs._settings_differences import settings_differences
 from dr_kfs.whole_files import written_whole
 
 Row = dict[str, Any]
@@ -20,10 +21,8 @@ def rows_so_far(path: Path, settings: dict[str, Any], *, resume: bool) -> list[R
     if not resume or not path.is_file():
         return []
     report = json.loads(path.read_text("utf-8"))
-    ours = json.loads(json.dumps(settings))
-    differing = sorted(name for name in {*ours, *report["settings"]} if report["settings"].get(name) != ours.get(name))
-    if differing:
-        raise SystemExit(f"{path} was made with another {', '.join(differing)}: start anew without --resume.")
+    if differences := settings_differences(report["settings"], json.loads(json.dumps(settings))):
+        raise SystemExit(f"{path} was made with another {differences}. Start anew without --resume.")
     return report["rows"]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 
 import numpy as np
@@ -348,6 +349,8 @@ class TestCheckFinite:
         assert len(looked) == 1
         meshes.with_vertices(2.0 * meshes.vertices).check_finite()
         assert len(looked) == 2
+        with pytest.raises(ValueError, match="item 0: expected finite vertices"):
+            dataclasses.replace(meshes, vertices=torch.full_like(meshes.vertices, torch.inf)).check_finite()
         meshes.vertices[4] = torch.nan  # as an optimiser's step does, in place
         with pytest.raises(ValueError, match="item 1: expected finite vertices"):
             meshes.check_finite()
